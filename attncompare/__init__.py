@@ -1,0 +1,29 @@
+"""attncompare: what fine-tuning did to a transformer's attention.
+
+>>> import attncompare
+>>> pair = attncompare.load_pair()                       # doctest: +SKIP
+>>> attncompare.compare(pair, "A dull film.").frame()    # doctest: +SKIP
+"""
+
+from attncompare.analyses.comparison import Comparison, compare
+from attncompare.analyses.maps import HeadMaps, head_maps
+from attncompare.analyses.routes import Routes, rollout
+from attncompare.errors import AttnCompareError
+from attncompare.metrics import METRICS, Metric
+from attncompare.models.pair import Pair, load_pair
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "METRICS",
+    "AttnCompareError",
+    "Comparison",
+    "HeadMaps",
+    "Metric",
+    "Pair",
+    "Routes",
+    "compare",
+    "head_maps",
+    "load_pair",
+    "rollout",
+]

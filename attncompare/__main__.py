@@ -1,0 +1,5 @@
+"""``python -m attncompare``: the command line."""
+
+from attncompare.cli import main
+
+main()

@@ -1,0 +1,32 @@
+"""A layer of both models as blocks of rows, small enough to stay in a processor's cache, large enough to be worth a call."""
+
+from collections.abc import Iterator
+
+from attncompare.errors import PairMismatch
+from attncompare.metrics.kernel import Block
+from attncompare.models.tap import LayerCall
+
+BLOCK_CELLS = 2**20
+"""Attention weights of one model in a block (4 MB of float32)."""
+
+
+def spans(call: LayerCall) -> Iterator[tuple[int, int]]:
+    """``start, stop`` of each block of queries."""
+    rows = max(1, BLOCK_CELLS // (call.heads * call.key.shape[2]))
+    for start in range(0, call.queries, rows):
+        yield start, min(start + rows, call.queries)
+
+
+def blocks(base: LayerCall, tuned: LayerCall) -> Iterator[Block]:
+    """The layer's rows in both models, block by block.
+
+    Raises:
+        PairMismatch: the models let a query see different keys.
+    """
+    for start, stop in spans(base):
+        base_rows, visible = base.block(start, stop)
+        tuned_rows, tuned_visible = tuned.block(start, stop)
+        same = base_rows.shape == tuned_rows.shape and (visible is None) == (tuned_visible is None)
+        if not same or (visible is not None and tuned_visible is not None and not visible.equal(tuned_visible)):
+            raise PairMismatch("The two models let their tokens see different keys, so their rows can't be compared.")
+        yield Block(start, base_rows, tuned_rows, visible)

@@ -1,0 +1,247 @@
+"""What changed? Both models on one text, every head compared, as one frozen record.
+
+The base is recorded, the tuned model walked beside it, and each layer is reduced to per-head numbers block by block; no
+tensor over layers, heads, queries and keys is ever held.
+"""
+
+import platform
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from attncompare.analyses.blocks import blocks
+from attncompare.analyses.maps import HeadMaps, kept_maps
+from attncompare.analyses.movers import Mover, movers
+from attncompare.analyses.outputs import Outputs, outputs
+from attncompare.analyses.routes import FULL_TOKENS, RolloutWalk, Routes
+from attncompare.analyses.verdict import verdict
+from attncompare.attention import Check, CheckpointInfo, Level, Progress, Token, frozen
+from attncompare.errors import BadInput
+from attncompare.metrics import COLUMNS, DELTAS, METRICS
+from attncompare.metrics.kernel import LayerKernel, LayerNumbers
+from attncompare.models.pair import Pair
+from attncompare.models.tap import LayerCall
+from attncompare.models.tokens import mark_sinks, sink_positions
+from attncompare.models.traces import PairText, TraceKey, prepare, walk
+
+SCHEMA_VERSION = 1
+
+SUM_TOLERANCE = 1e-4
+"""How far a float32 row may be from summing to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Everything that was measured on one text. Arrays are read-only float32; NaN is "not measured", never 0."""
+
+    base: CheckpointInfo
+    tuned: CheckpointInfo
+    text: str
+    level: str
+    """token: every position is a token of the models' shared tokenizer."""
+    tokens: tuple[Token, ...]
+    sinks: tuple[int, ...]
+    causal: bool
+    heads: dict[str, np.ndarray]
+    """Measured columns (:data:`attncompare.metrics.COLUMNS`), each ``[layer, head]``."""
+    received_base: np.ndarray
+    """``[token]``: attention received, mean over layers, heads and the queries that can see the token."""
+    received_tuned: np.ndarray
+    movers: tuple[Mover, ...]
+    outputs: Outputs
+    rollout: Routes | None
+    rollout_omitted: str | None
+    checks: tuple[Check, ...]
+    verdict: str
+    _trace: TraceKey = field(repr=False)
+
+    def metric(self, name: str) -> np.ndarray:
+        """Any of :data:`attncompare.metrics.METRICS`, ``[layer, head]``.
+
+        Raises:
+            BadInput: no such metric.
+        """
+        if name in DELTAS:
+            base, tuned = DELTAS[name]
+            return self.heads[tuned] - self.heads[base]
+        if name not in self.heads:
+            raise BadInput(f"There is no metric {name!r}: choose one of {', '.join(METRICS)}.")
+        return self.heads[name]
+
+    def head(self, layer: int, head: int) -> HeadMaps:
+        """One head's maps in both models, from the trace that this comparison left behind.
+
+        Raises:
+            BadInput: no such head. TraceGone: the trace is no longer kept; the message names the cure.
+        """
+        return kept_maps(self._trace, layer, head, self.tokens)
+
+    def frame(self) -> pd.DataFrame:
+        """One line per head: layer, head and every metric."""
+        layers, heads = self.heads["jsd_bits"].shape
+        layer, head = (axis.ravel() for axis in np.indices((layers, heads)))
+        numbers = {name: self.metric(name).ravel() for name in (*COLUMNS, *DELTAS)}
+        return pd.DataFrame({"attention": "self", "layer": layer, "head": head, **numbers})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values, ``schema_version`` 1."""
+        rollout = self.rollout.to_dict() if self.rollout else None
+        received = zip(self.received_base.tolist(), self.received_tuned.tolist(), strict=True)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "base": self.base.to_dict(),
+            "tuned": self.tuned.to_dict(),
+            "text": self.text,
+            "level": self.level,
+            "alignment": {"level": self.level, "same_ids": True, "units": len(self.tokens)},
+            "checks": {check.name: {"passed": check.passed, "detail": check.detail} for check in self.checks},
+            "verdict": self.verdict,
+            "tokens": [
+                {name: getattr(token, name) for name in ("text", "raw", "start", "end", "special", "sink")}
+                for token in self.tokens
+            ],
+            "sinks": list(self.sinks),
+            "heads": self._head_rows(),
+            "tokens_received": [
+                {"token": i, "base": base, "tuned": tuned, "delta": tuned - base}
+                for i, (base, tuned) in enumerate(received)
+            ],
+            "movers": [mover.to_dict() for mover in self.movers],
+            "outputs": self.outputs.to_dict(),
+            "rollout": rollout,
+            "rollout_omitted": self.rollout_omitted,
+            "versions": versions(),
+        }
+
+    def _head_rows(self) -> list[dict[str, Any]]:
+        columns = {name: self.heads[name].astype(np.float64) for name in COLUMNS}
+        layers, heads = self.heads["jsd_bits"].shape
+        return [
+            {
+                "attention": "self",
+                "layer": layer,
+                "head": head,
+                **{name: None if np.isnan(v := float(values[layer, head])) else v for name, values in columns.items()},
+            }
+            for layer in range(layers)
+            for head in range(heads)
+        ]
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        top = self.frame().nlargest(5, "jsd_bits")[["layer", "head", "jsd_bits", "content_jsd_bits", "sink_mass_delta"]]
+        return f"<p>{escape(self.verdict)}</p>{top.to_html(index=False, float_format='{:.3f}'.format)}"
+
+
+def compare(pair: Pair, text: str, *, level: Level = "auto", progress: Progress | None = None) -> Comparison:
+    """Compare the attention of both models of ``pair`` on ``text``, head by head.
+
+    ``level`` is ``"auto"`` or ``"token"``, which are the same while both models share their tokens. ``progress`` is called
+    between layers and may raise to stop.
+
+    Raises:
+        BadInput: blank or too long text, or an unknown level. PairMismatch: the models don't see the same tokens.
+    """
+    if level not in ("auto", "token"):
+        raise BadInput(f"Level {level!r} is not known: choose 'auto' or 'token'.")
+    question = prepare(pair, text)
+    ids = question.base.ids
+    sinks = sink_positions(pair.base.tokenizer, ids, causal=pair.causal)
+    tokens = mark_sinks(question.base.tokens, sinks)
+    rollout = RolloutWalk(len(ids)) if len(ids) <= FULL_TOKENS else None
+    layers: list[LayerNumbers] = []
+
+    def visit(layer: int, base: LayerCall, tuned: LayerCall) -> None:
+        kernel = LayerKernel(base.heads, len(ids), sinks)
+        for block in blocks(base, tuned):
+            kernel.add(block)
+            if rollout:
+                rollout.add(block)
+        layers.append(kernel.numbers())
+        if rollout:
+            rollout.end_layer()
+
+    base_logits, tuned_logits = walk(question, visit, progress)
+    heads = {name: frozen(np.stack([numbers.columns[name] for numbers in layers])) for name in COLUMNS}
+    received = [sum(side.sum(0) for side in sides) for sides in _received(layers)]
+    seen = sum(numbers.seen for numbers in layers) * pair.heads
+    moved = movers(layers)
+    answers = outputs(pair, base_logits, tuned_logits)
+    return Comparison(
+        base=pair.base.info,
+        tuned=pair.tuned.info,
+        text=text,
+        level="token",
+        tokens=tokens,
+        sinks=tuple(sinks),
+        causal=pair.causal,
+        heads=heads,
+        received_base=frozen(received[0] / seen),
+        received_tuned=frozen(received[1] / seen),
+        movers=moved,
+        outputs=answers,
+        rollout=rollout.routes(tokens, pair.causal) if rollout else None,
+        rollout_omitted=None
+        if rollout
+        else f"above {FULL_TOKENS} tokens: ask rollout(pair, text, token=…) for one row",
+        checks=_receipt(question, layers),
+        verdict=verdict(heads, moved, tokens, answers),
+        _trace=question.key,
+    )
+
+
+def _received(layers: list[LayerNumbers]) -> tuple[list[Any], list[Any]]:
+    return [numbers.received_base for numbers in layers], [numbers.received_tuned for numbers in layers]
+
+
+def _receipt(question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]:
+    """What was checked on the way, with what was found."""
+    pair = question.pair
+    worst, forbidden = max(n.worst_sum for n in layers), max(n.forbidden for n in layers)
+    training = [side.info.id for side in (pair.base, pair.tuned) if side.model.training]
+    return (
+        Check("same_tokens", True, f"both models read the same {len(question.base.ids)} token ids"),
+        Check("rows_sum_to_1", worst <= SUM_TOLERANCE, f"largest difference from 1: {worst:.1e}"),
+        Check(
+            "masks_respected",
+            forbidden == 0,
+            f"largest mass on a key that its query may not see: {forbidden:.1e}",
+        ),
+        Check(
+            "dropout_off",
+            not training,
+            f"in training mode: {', '.join(training)}" if training else "both in eval mode",
+        ),
+        Check(
+            "exact_attention",
+            True,
+            f"rows come from each family's own attention code; at load they matched its eager attention "
+            f"({pair.base.info.dtype} weights, float32 statistics)",
+        ),
+        *(Check(f"note_{i}", True, note) for i, note in enumerate(pair.notes, start=1)),
+    )
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The libraries that a result depends on."""
+    names = ("attncompare", "torch", "transformers", "peft", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in names if _installed(name)},
+    }
+
+
+def _installed(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True

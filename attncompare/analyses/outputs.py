@@ -1,0 +1,64 @@
+"""What do the two models answer? Class or next-token probabilities, and how far apart they are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attncompare.attention import HeadOrigin, OutputKind
+from attncompare.models.pair import Pair
+
+SHOWN = 10
+"""How many answers are listed, likeliest first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Both models' likeliest answers with their probabilities."""
+
+    kind: OutputKind
+    base: tuple[tuple[str, float], ...]
+    tuned: tuple[tuple[str, float], ...]
+    base_head: HeadOrigin
+    """borrowed: the base's answer comes from the base body under the tuned model's head."""
+    kl_bits: float | None
+    """Kullback-Leibler divergence of tuned from base over all answers, KL(tuned || base), in bits."""
+    same: bool | None
+    """Whether both give the same likeliest answer."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return {
+            "kind": self.kind,
+            "base": [list(answer) for answer in self.base],
+            "tuned": [list(answer) for answer in self.tuned],
+            "base_head": self.base_head,
+            "kl_bits": self.kl_bits,
+            "same": self.same,
+        }
+
+
+def outputs(pair: Pair, base_logits: Tensor | None, tuned_logits: Tensor | None) -> Outputs:
+    """Answers from the logits of one text (class logits, or those of the next token)."""
+    if base_logits is None or tuned_logits is None:
+        return Outputs("none", (), (), pair.base_head, None, None)
+    base, tuned = (logits.double().log_softmax(-1) for logits in (base_logits, tuned_logits))
+    divergence = float((tuned.exp() * (tuned - base)).sum() / torch.log(torch.tensor(2.0, dtype=torch.float64)))
+    return Outputs(
+        pair.output_kind,
+        _likeliest(pair, base),
+        _likeliest(pair, tuned),
+        pair.base_head,
+        max(divergence, 0.0),
+        bool(base.argmax() == tuned.argmax()),
+    )
+
+
+def _likeliest(pair: Pair, log_probabilities: Tensor) -> tuple[tuple[str, float], ...]:
+    top = log_probabilities.exp().topk(min(SHOWN, len(log_probabilities)))
+    names = [
+        pair.labels[i] if pair.output_kind == "label" else str(pair.tuned.tokenizer.decode([i]))
+        for i in top.indices.tolist()
+    ]
+    return tuple(zip(names, top.values.tolist(), strict=True))

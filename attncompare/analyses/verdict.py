@@ -1,0 +1,74 @@
+"""The comparison in words, every one computed from its numbers. Bits only: there is no yardstick here, and it says so."""
+
+import numpy as np
+
+from attncompare.analyses.movers import Mover
+from attncompare.analyses.outputs import Outputs
+from attncompare.attention import Token
+
+NO_YARDSTICK = "These are bits on one text without a yardstick: they say what changed, not that it is more than noise or that it matters."
+
+
+def verdict(
+    heads: dict[str, np.ndarray], movers: tuple[Mover, ...], tokens: tuple[Token, ...], outputs: Outputs
+) -> str:
+    """A short paragraph; sentences are separated by single spaces."""
+    bits = np.nan_to_num(heads["jsd_bits"].astype(np.float64))
+    if not movers:
+        return " ".join(["No head moved: the two models attend identically on this text.", *_answers(outputs)])
+    sentences = [
+        _concentration(bits),
+        _top(bits, movers[0], tokens),
+        _layers(bits),
+        _split(heads),
+        *_answers(outputs),
+    ]
+    return " ".join([*sentences, NO_YARDSTICK])
+
+
+def half_count(bits: np.ndarray) -> int:
+    """The fewest heads whose divergence sums to half of all."""
+    ordered = np.sort(bits.ravel())[::-1]
+    return int(np.searchsorted(np.cumsum(ordered), ordered.sum() / 2) + 1)
+
+
+def _concentration(bits: np.ndarray) -> str:
+    count = half_count(bits)
+    return f"{count} of {bits.size} heads {'carries' if count == 1 else 'carry'} half of the change."
+
+
+def _top(bits: np.ndarray, mover: Mover, tokens: tuple[Token, ...]) -> str:
+    def part(change: tuple[int, float]) -> str:
+        return f"‘{tokens[change[0]].text}’ ({change[1]:+.2f})"
+
+    size = f"{mover.name} moved most ({bits[mover.layer, mover.head]:.2g} bits)"
+    if not (mover.lost and mover.gained):
+        return f"{size}."
+    return f"{size}: on average away from {part(mover.lost[0])}, towards {part(mover.gained[0])}."
+
+
+def _layers(bits: np.ndarray) -> str:
+    means = bits.mean(axis=1)
+    if len(means) == 1:
+        return f"The only layer moved {means[0]:.2g} bits a head."
+    most, least = int(means.argmax()), int(means.argmin())
+    return f"Layer {most} moved most ({means[most]:.2g} bits a head), layer {least} least ({means[least]:.2g})."
+
+
+def _split(heads: dict[str, np.ndarray]) -> str:
+    total = float(np.nansum(heads["jsd_bits"]))
+    share = float(np.nansum(heads["content_bits"])) / total
+    return f"{share:.0%} of the change is between content tokens, the rest moves mass to, from or among sink tokens."
+
+
+def _answers(outputs: Outputs) -> list[str]:
+    if outputs.kind == "none":
+        return []
+    (base, base_p), (tuned, tuned_p) = outputs.base[0], outputs.tuned[0]
+    owner = "the base" if outputs.base_head == "own" else "the base body under the tuned model's head"
+    agreement = "the same answer" if outputs.same else "another answer"
+    what = "" if outputs.kind == "label" else " as the next token"
+    return [
+        f"The tuned model says ‘{tuned}’{what} (p = {tuned_p:.2f}); {owner} gives {agreement}, "
+        f"‘{base}’ (p = {base_p:.2f})."
+    ]

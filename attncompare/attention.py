@@ -1,0 +1,90 @@
+"""The words of attncompare, as types and frozen records that every layer may use.
+
+Axes (every signature, plot axis and result uses these names):
+
+- ``layer``: attention layers in call order, 0-based.
+- ``head``: *query* heads of a layer, 0-based; a head is shown as ``L5.H9``.
+- ``query``: the position that looks. ``key``: the position looked at. ``attention[query, key]`` is one row per query;
+  a row is a distribution over the keys that its query may see and sums to 1. A key that a query may not see is
+  *masked*: 0 in arithmetic, blank in pictures.
+- ``token``: an index into the tokens of the text, special tokens included. ``special``: added by the tokenizer.
+  ``sink``: a key that soaks up unused attention (see :func:`attncompare.models.tokens.sink_positions`).
+- ``base`` and ``tuned``: the two sides of a ``pair``. ``delta`` is always tuned minus base. A ``divergence`` is never
+  negative and is in bits where it is an information measure.
+
+This module knows nothing about models, tokenizers or pictures.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+AttentionKind = Literal["self", "decoder", "cross"]
+Level = Literal["auto", "token"]
+OutputKind = Literal["label", "next_token", "none"]
+HeadOrigin = Literal["own", "borrowed"]
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(step, done, total)`` between layers; whatever it raises stops the work and reaches the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of the text, as both models see it."""
+
+    text: str
+    """What a person reads: no word-piece or byte-level marks."""
+    raw: str
+    """What the tokenizer calls it: ``##ful``, ``Ġfilm``."""
+    start: int | None
+    """First character in the text; None for a token that stands for no character."""
+    end: int | None
+    special: bool
+    sink: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """Where one side of a pair came from, precise enough to load it again."""
+
+    id: str
+    revision: str | None
+    """Commit of the hub repository; None for a local folder."""
+    content_hash: str
+    """First 16 hex digits of the SHA-256 of the weight files."""
+    model_class: str
+    model_type: str
+    dtype: str
+    device: str
+    adapter: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the receipt: a check that ran, whether it held, and the measured detail."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+def head_name(layer: int, head: int) -> str:
+    """The one way a head is written, ``L5.H9``.
+
+    >>> head_name(5, 9)
+    'L5.H9'
+    """
+    return f"L{layer}.H{head}"
+
+
+def frozen(array: Any) -> np.ndarray:
+    """A read-only float32 copy: results are shared between sessions, so nobody may write into them."""
+    copy = np.array(array, dtype=np.float32)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,240 @@
+"""A pair: a base and a checkpoint tuned from it, loaded alike, ready to be compared.
+
+Both sides load with one class, one data type and one device. A base whose checkpoint lacks the tuned model's
+output head runs under the tuned model's head, and says so. This module knows nothing about attention.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attncompare.attention import CheckpointInfo, HeadOrigin, OutputKind
+from attncompare.errors import BadInput, CheckpointError, NotAllowed, PairMismatch
+from attncompare.models import adapter, embedded, tap
+from attncompare.models.architecture import model_class, read_config
+from attncompare.models.cache import Cache
+from attncompare.models.checkpoint import Checkpoint, LocalRule, any_folder, given, resolve
+from attncompare.models.heads import adapter_models, full_models, output_kind
+from attncompare.models.loading import load_tokenizer
+from attncompare.models.placement import pick_device, pick_dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One model of a pair, in evaluation mode, running the tap; shared between threads, so never to be
+    modified."""
+
+    info: CheckpointInfo
+    model: Any
+    """A transformers model, or peft's wrapper of one."""
+    tokenizer: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two models of the same shape and what is common to them."""
+
+    base: Side
+    tuned: Side
+    key: str
+    """Unique for what was loaded: checkpoints, device, data type and the state of local folders."""
+    layers: int
+    heads: int
+    """Query heads of a layer."""
+    max_tokens: int | None
+    """Tokens that both models can read at most; None if there is no limit."""
+    causal: bool
+    output_kind: OutputKind
+    labels: tuple[str, ...]
+    base_head: HeadOrigin
+    notes: tuple[str, ...]
+    """What a reader of a result should know about how the pair was loaded."""
+
+
+PAIRS: Cache[Pair] = Cache(max_items=2)
+"""Loaded pairs by :attr:`Pair.key`. Append to ``PAIRS.on_evict`` to forget what was made from a pair that
+goes."""
+
+
+def load_pair(
+    base: str | Path | None = None,
+    tuned: str | Path | None = None,
+    *,
+    device: str | None = None,
+    dtype: str | torch.dtype | None = None,
+) -> Pair:
+    """Load a base and a checkpoint tuned from it; without arguments the embedded pair.
+
+    Args:
+        base: hub id (``org/name``, ``org/name@revision``) or folder. An adapter as ``tuned`` supplies its
+            own.
+        tuned: hub id or folder of a full checkpoint or of a LoRA adapter.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; the best there is if not given.
+        dtype: ``float32``, ``float16``, ``bfloat16``; if not given float32 on a CPU, elsewhere the tuned
+            checkpoint's.
+
+    Raises:
+        BadInput: if a side is missing, or device or dtype do not exist.
+        CheckpointError: if a checkpoint can't be found, reached, trusted or read.
+        PairMismatch: if the two can't be compared with each other.
+        UnsupportedModel: if their attention can't be read exactly.
+    """
+    return open_pair(base, tuned, device, dtype, local=any_folder)
+
+
+def open_pair(
+    base: str | Path | None,
+    tuned: str | Path | None,
+    device: str | None,
+    dtype: str | torch.dtype | None,
+    *,
+    local: LocalRule,
+) -> Pair:
+    """:func:`load_pair` where ``local`` decides which folders may be opened.
+
+    Raises:
+        NotAllowed: for a folder that may not; otherwise as :func:`load_pair`.
+    """
+    first, second, notes = _find(given(base), given(tuned), local)
+    target = pick_device(device)
+    kind = pick_dtype(dtype, target, first if second.adapter is not None else second)
+    key = "|".join((first.fingerprint(), second.fingerprint(), str(target), str(kind)))
+    return PAIRS.get(key, lambda: _build(first, second, target, kind, key, notes))
+
+
+def _find(
+    base: str | Path | None, tuned: str | Path | None, local: LocalRule
+) -> tuple[Checkpoint, Checkpoint, list[str]]:
+    """Both checkpoints, on disk, and notes on how they were chosen."""
+    if tuned is None and base is not None:
+        raise BadInput(f"Give the tuned checkpoint that {str(base)!r} is to be compared with.")
+    second = resolve(embedded.TUNED if tuned is None else tuned, local)
+    if second.adapter is None:
+        if base is None:
+            raise BadInput(
+                f"Give the base too: {second.id!r} is a full checkpoint, and only an adapter names its base."
+            )
+        return _full(resolve(base, local)), second, []
+    adapter.check_kind(second)
+    named = second.adapter.get("base_model_name_or_path")
+    if base is None:
+        return _base_of(second, local), second, []
+    first = _full(resolve(base, local))
+    notes = [f"the adapter names the base {named}, compared with {first.id}"] if named != first.id else []
+    return first, second, notes
+
+
+def _base_of(second: Checkpoint, local: LocalRule) -> Checkpoint:
+    """The base that an adapter names. One from the hub may not point at folders of this machine."""
+    name = adapter.named_base(second)
+    try:
+        return _full(resolve(name, local if second.revision is None else lambda folder: False))
+    except NotAllowed:
+        raise NotAllowed(
+            f"The adapter {second.id!r} names a local folder as its base, which is not opened: give the base too."
+        ) from None
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"The base of the adapter {second.id!r} can't be opened; give the base too. {error}"
+        ) from None
+
+
+def _full(checkpoint: Checkpoint) -> Checkpoint:
+    if checkpoint.adapter is not None:
+        raise CheckpointError(f"{checkpoint.id!r} is an adapter: expected a full checkpoint as base.")
+    return checkpoint
+
+
+def _build(
+    first: Checkpoint,
+    second: Checkpoint,
+    device: torch.device,
+    dtype: torch.dtype,
+    key: str,
+    notes: list[str],
+) -> Pair:
+    configs = (read_config(first), read_config(first if second.adapter is not None else second))
+    _check_same_shape(*configs)
+    chosen = model_class(second, configs[1])
+    # Hashing first also proves the embedded base before anything is read from it.
+    hashes = (first.content_hash(), second.content_hash())
+    if second.adapter is None:
+        models = full_models(first, second, chosen, configs, dtype, device)
+    else:
+        models = adapter_models(first, second, chosen, configs[0], dtype, device)
+    tap.install(models.base)
+    tap.install(models.tuned if second.adapter is None else models.tuned.get_base_model())
+    tokenizers = (load_tokenizer([first, second], configs[0]), load_tokenizer([second, first], configs[1]))
+    base, tuned = (
+        Side(_info(checkpoint, models.base, digest), model, tokenizer)
+        for checkpoint, model, digest, tokenizer in zip(
+            (first, second), (models.base, models.tuned), hashes, tokenizers, strict=True
+        )
+    )
+    layers, heads = tap.shape(models.base)
+    causal = tap.is_causal(models.base)
+    kind = output_kind(models, causal)
+    labels = dict(models.base.config.id2label) if kind == "label" else {}
+    return Pair(
+        base,
+        tuned,
+        key=key,
+        layers=layers,
+        heads=heads,
+        max_tokens=min((*_limits(base), *_limits(tuned)), default=None),
+        causal=causal,
+        output_kind=kind,
+        labels=tuple(labels[index] for index in sorted(labels)),
+        base_head="borrowed" if models.borrowed else "own",
+        notes=(*notes, *models.notes),
+    )
+
+
+def _check_same_shape(base: Any, tuned: Any) -> None:
+    """Compare configurations, before weights are loaded."""
+    sides = [
+        {
+            "model type": config.model_type,
+            "layers": config.get_text_config().num_hidden_layers,
+            "query heads": config.get_text_config().num_attention_heads,
+        }
+        for config in (base, tuned)
+    ]
+    if differ := [
+        f"{name} {sides[0][name]} against {sides[1][name]}"
+        for name in sides[0]
+        if sides[0][name] != sides[1][name]
+    ]:
+        raise PairMismatch(
+            f"Base and tuned must have the same shape, but they differ: {', '.join(differ)}; "
+            "give a checkpoint and the one it was tuned from."
+        )
+
+
+def _info(checkpoint: Checkpoint, model: Any, digest: str) -> CheckpointInfo:
+    return CheckpointInfo(
+        id=checkpoint.id,
+        revision=checkpoint.revision,
+        content_hash=digest,
+        model_class=type(model).__name__,
+        model_type=model.config.model_type,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=str(model.device),
+        adapter=checkpoint.adapter is not None,
+    )
+
+
+def _limits(side: Side) -> list[int]:
+    """How many tokens a side can read, according to its configuration, its position table and its
+    tokenizer."""
+    found = [getattr(side.model.config.get_text_config(), "max_position_embeddings", None)]
+    for name, module in side.model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            found.append(
+                module.num_embeddings - module.padding_idx - 1
+            )  # RoBERTa counts positions from behind it
+    if side.tokenizer.model_max_length < 1e9:  # transformers writes 1e30 for "unknown"
+        found.append(side.tokenizer.model_max_length)
+    return [int(limit) for limit in found if isinstance(limit, int) and limit > 0]

@@ -1,0 +1,201 @@
+"""Two models on one text: the pair's attention calls, walked layer by layer, and kept where they fit.
+
+A trace is the queries and keys of every layer, never a map: maps are computed from it on demand. Where both models' traces
+fit the cache's limit they are kept, and a second question about the same text costs no forward pass. Where they don't, the
+base is recorded and the tuned model is walked beside it, each layer dropped when it has been visited.
+
+Knows nothing about metrics.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attncompare.attention import Progress
+from attncompare.errors import UnsupportedModel
+from attncompare.models import tap
+from attncompare.models.cache import Cache
+from attncompare.models.pair import PAIRS, Pair, Side
+from attncompare.models.tap import LayerCall
+from attncompare.models.tokens import Encoding, encode, require_same_tokens
+
+TRACE_LIMIT_BYTES = 512 * 2**20
+
+TraceKey = tuple[str, tuple[int, ...]]
+Visit = Callable[[int, LayerCall, LayerCall], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PairText:
+    """A pair together with a text as both of its models take it."""
+
+    pair: Pair
+    text: str
+    base: Encoding
+    tuned: Encoding
+
+    @property
+    def key(self) -> TraceKey:
+        """What the trace cache knows this question by."""
+        return self.pair.key, self.base.ids
+
+    def encoding(self, side: Side) -> Encoding:
+        """The text as ``side`` takes it."""
+        return self.base if side is self.pair.base else self.tuned
+
+
+@dataclass(frozen=True, eq=False)
+class PairTrace:
+    """Every attention call of both models on one text, and the logits of their answers (None: no answer)."""
+
+    base: list[LayerCall]
+    tuned: list[LayerCall]
+    base_logits: Float[Tensor, " label"] | None
+    tuned_logits: Float[Tensor, " label"] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all queries and keys."""
+        return sum(call.nbytes for call in (*self.base, *self.tuned))
+
+
+TRACES: Cache[PairTrace] = Cache(max_bytes=TRACE_LIMIT_BYTES, size=lambda trace: trace.nbytes)
+
+
+def _forget(pair_key: str, _: Pair) -> None:
+    """A trace refers to the model's own modules: without this an evicted pair's weights would stay in memory."""
+    TRACES.drop(lambda key: key[0] == pair_key)
+
+
+PAIRS.on_evict.append(_forget)
+
+
+def prepare(pair: Pair, text: str) -> PairText:
+    """Tokenize for both models.
+
+    Raises:
+        BadInput: blank or too long. PairMismatch: the models don't see the same tokens.
+    """
+    base = encode(pair.base.tokenizer, text, max_tokens=pair.max_tokens)
+    if pair.tuned.tokenizer is pair.base.tokenizer:
+        return PairText(pair, text, base, base)
+    tuned = encode(pair.tuned.tokenizer, text, max_tokens=pair.max_tokens)
+    require_same_tokens(base, tuned)
+    return PairText(pair, text, base, tuned)
+
+
+def walk(question: PairText, visit: Visit, progress: Progress | None = None) -> tuple[Tensor | None, Tensor | None]:
+    """Visit every layer of both models, first to last, as ``visit(layer, base_call, tuned_call)``.
+
+    Returns the logits of both models' answers. ``progress`` may raise to stop the work within one layer.
+    """
+    pair, tell = question.pair, progress or (lambda step, done, total: None)
+    if _estimated_bytes(question) <= TRACE_LIMIT_BYTES:
+        trace = pair_trace(question, tell)
+        for layer, (base_call, tuned_call) in enumerate(zip(trace.base, trace.tuned, strict=True)):
+            visit(layer, base_call, tuned_call)
+            tell("comparing", 2 * pair.layers + layer + 1, 3 * pair.layers)
+        return trace.base_logits, trace.tuned_logits
+    waiting, base_logits = record_side(question, pair.base, tell)
+    waiting.reverse()
+    visited = 0
+
+    def on_call(call: LayerCall) -> None:
+        nonlocal visited
+        visit(visited, waiting.pop(), call)
+        visited += 1
+        tell("comparing", pair.layers + visited, 2 * pair.layers)
+
+    return base_logits, _run(question, pair.tuned, on_call)
+
+
+def pair_trace(question: PairText, tell: Progress) -> PairTrace:
+    """Both models' traces from the cache, recorded if they are not there; two threads record them once."""
+
+    def make() -> PairTrace:
+        base, base_logits = record_side(question, question.pair.base, tell)
+        tuned, tuned_logits = record_side(question, question.pair.tuned, tell, done=question.pair.layers)
+        return PairTrace(base, tuned, base_logits, tuned_logits)
+
+    return TRACES.get(question.key, make)
+
+
+def record_side(
+    question: PairText, side: Side, tell: Progress, done: int = 0
+) -> tuple[list[LayerCall], Float[Tensor, " label"] | None]:
+    """One model's calls, kept whole, and the logits of its answer."""
+    calls: list[LayerCall] = []
+    step = "reading the base" if side is question.pair.base else "reading the tuned model"
+
+    def on_call(call: LayerCall) -> None:
+        calls.append(call)
+        tell(step, done + len(calls), 3 * question.pair.layers)
+
+    logits = _run(question, side, on_call)
+    return calls, logits
+
+
+def layer_calls(question: PairText, layer: int) -> tuple[LayerCall, LayerCall]:
+    """One layer of both models: from the cache, or by running both passes again and keeping that layer alone."""
+    trace = TRACES.get_if_present(question.key)
+    if trace is None and _estimated_bytes(question) <= TRACE_LIMIT_BYTES:
+        trace = pair_trace(question, lambda step, done, total: None)
+    if trace is not None:
+        return trace.base[layer], trace.tuned[layer]
+    return _one_call(question, question.pair.base, layer), _one_call(question, question.pair.tuned, layer)
+
+
+def _one_call(question: PairText, side: Side, layer: int) -> LayerCall:
+    found: list[LayerCall] = []
+    seen = 0
+
+    def on_call(call: LayerCall) -> None:
+        nonlocal seen
+        if seen == layer:
+            found.append(call)
+        seen += 1
+
+    _run(question, side, on_call)
+    return found[0]
+
+
+def _run(question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
+    """One recorded pass; the logits of the answer: class logits, or those of the next token."""
+    device = torch.device(side.info.device)
+    inputs: dict[str, Any] = {name: value.to(device) for name, value in question.encoding(side).inputs.items()}
+    if question.pair.output_kind == "next_token" and _keeps_logits(side.model):
+        inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
+    seen = 0
+
+    def count(call: LayerCall) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > question.pair.layers:
+            raise UnsupportedModel(f"{side.info.id} makes more attention calls than its configuration has layers.")
+        on_call(call)
+
+    output = tap.record(side.model, inputs, count)
+    if seen != question.pair.layers:
+        raise UnsupportedModel(f"{side.info.id} has {question.pair.layers} layers, but {seen} of them use attention.")
+    if question.pair.output_kind == "none":
+        return None
+    logits: Tensor = output.logits[0].float().cpu()
+    return logits if question.pair.output_kind == "label" else logits[-1]
+
+
+def _keeps_logits(model: Any) -> bool:
+    body = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "logits_to_keep" in inspect.signature(body.forward).parameters
+
+
+def _estimated_bytes(question: PairText) -> int:
+    """Upper bound of both traces, as if every query head had keys of its own."""
+    config = question.pair.base.model.config.get_text_config()
+    size = getattr(config, "head_dim", None) or config.hidden_size // question.pair.heads
+    per_token = 2 * question.pair.layers * question.pair.heads * size * question.pair.base.model.dtype.itemsize
+    return 2 * per_token * len(question.base.tokens)

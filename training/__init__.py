@@ -1,0 +1,1 @@
+"""Scripts that train what assets/ ships; nothing in the app imports them."""
