@@ -22,7 +22,6 @@ from typing import Any, Literal
 import numpy as np
 
 AttentionKind = Literal["self", "decoder", "cross"]
-Level = Literal["auto", "token"]
 OutputKind = Literal["label", "next_token", "none"]
 HeadOrigin = Literal["own", "borrowed"]
 
@@ -85,6 +84,6 @@ def head_name(layer: int, head: int) -> str:
 
 def frozen(array: Any) -> np.ndarray:
     """A read-only float32 copy: results are shared between sessions, so nobody may write into them."""
-    copy = np.array(array, dtype=np.float32)
+    copy = np.asarray(array).astype(np.float32)
     copy.setflags(write=False)
     return copy

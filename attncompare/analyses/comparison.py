@@ -19,7 +19,7 @@ from attncompare.analyses.movers import Mover, movers
 from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.routes import FULL_TOKENS, RolloutWalk, Routes
 from attncompare.analyses.verdict import verdict
-from attncompare.attention import Check, CheckpointInfo, Level, Progress, Token, frozen
+from attncompare.attention import Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
 from attncompare.metrics.kernel import LayerKernel, LayerNumbers
@@ -138,7 +138,7 @@ class Comparison:
         return f"<p>{escape(self.verdict)}</p>{top.to_html(index=False, float_format='{:.3f}'.format)}"
 
 
-def compare(pair: Pair, text: str, *, level: Level = "auto", progress: Progress | None = None) -> Comparison:
+def compare(pair: Pair, text: str, *, level: str = "auto", progress: Progress | None = None) -> Comparison:
     """Compare the attention of both models of ``pair`` on ``text``, head by head.
 
     ``level`` is ``"auto"`` or ``"token"``, which are the same while both models share their tokens. ``progress`` is called

@@ -6,7 +6,10 @@ from attncompare.analyses.movers import Mover
 from attncompare.analyses.outputs import Outputs
 from attncompare.attention import Token
 
-NO_YARDSTICK = "These are bits on one text without a yardstick: they say what changed, not that it is more than noise or that it matters."
+NO_YARDSTICK = (
+    "These are bits on one text without a yardstick: "
+    "they say what changed, not that it is more than noise or that it matters."
+)
 
 
 def verdict(

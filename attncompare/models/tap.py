@@ -139,7 +139,7 @@ def _own_attention_of(module_class: Any) -> Callable[..., tuple[Tensor, Tensor]]
         raise UnsupportedModel(
             f"{module_class.__name__} has no eager attention function, so its rows can't be computed."
         )
-    return own  # type: ignore[no-any-return]
+    return own
 
 
 def own_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
