@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from attncompare.errors import CheckpointError, PairMismatch, UnsupportedModel
-from attncompare.models.checkpoint import Checkpoint
+from attncompare.models.folder import Checkpoint
 from attncompare.models.loading import named_tensors
-from attncompare.models.quiet import first_line, quiet
+from attncompare.models.quiet import quiet, reason
 
 _PREFIX = "base_model.model."
 _NOT_COMPARED = ("megatron_config", "layer_replication", "alora_invocation_tokens", "arrow_config")
@@ -36,8 +36,8 @@ here."""
 
 
 def named_base(adapter: Checkpoint) -> str:
-    """The base that an adapter was trained on, as its configuration names it (``org/name@revision`` or a
-    folder).
+    """The base that an adapter was trained on, as its configuration names it: ``org/name@revision`` or a
+    folder.
 
     Raises:
         CheckpointError: if it names none.
@@ -64,13 +64,31 @@ def check_kind(adapter: Checkpoint) -> None:
         raise UnsupportedModel(f"The adapter {adapter.id!r} uses {used[0]}, which is not compared.")
 
 
-def saved_weights(adapter: Checkpoint) -> dict[str, torch.Tensor]:
-    """Weights that the adapter replaces as a whole (the trained output head), by their name in the base."""
+def fill(base: Any, adapter: Checkpoint, names: set[str]) -> set[str]:
+    """Copy those of the named weights that the adapter saved whole (a trained output head) into the base.
+
+    Returns the names that were filled.
+
+    Raises:
+        PairMismatch: if one has another shape in the base.
+    """
     from safetensors import safe_open
 
+    tensors, filled = base.state_dict(), set()
     with safe_open(adapter.weights[0], framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith(_PREFIX) and ".lora_" not in name]  # noqa: SIM118
-        return {name.removeprefix(_PREFIX): file.get_tensor(name) for name in names}
+        for name in _saved_whole(adapter) & names:
+            value = file.get_tensor(_PREFIX + name)
+            if value.shape != tensors[name].shape:
+                sizes = f"{name} is {tuple(value.shape)}, expected {tuple(tensors[name].shape)}."
+                raise PairMismatch(_misfit(adapter, base, sizes))
+            tensors[name].copy_(value)
+            filled.add(name)
+    return filled
+
+
+def _saved_whole(adapter: Checkpoint) -> set[str]:
+    """Names, as in the base, of what the adapter replaces instead of adding to it."""
+    return {name.removeprefix(_PREFIX) for name in adapter.shapes() if ".lora_" not in name}
 
 
 def labels(adapter: Checkpoint, base_config: Any) -> dict[int, str]:
@@ -117,68 +135,59 @@ def twin(base: Any, adapter: Checkpoint) -> Any:
 
     Raises:
         PairMismatch: if the adapter does not fit this base.
+        CheckpointError: if the adapter lacks weights, or there is too little memory.
         UnsupportedModel: if putting it on changes the base's own weights.
     """
     from peft import PeftConfig, PeftModel
 
-    tensors = named_tensors(base)
-    config_has_biases = (adapter.adapter or {}).get("bias", "none") != "none"
-    # Trained biases are loaded into the layers' own bias tensors: those must be the twin's own.
-    shared = {id(t): t for name, t in tensors.items() if not (config_has_biases and name.endswith("bias"))}
-    before = {name: (t.data_ptr(), t._version) for name, t in tensors.items()}
-    copied = copy.deepcopy(base, dict(shared))
+    before = {name: (tensor.data_ptr(), tensor._version) for name, tensor in named_tensors(base).items()}
+    copied = _copy_sharing(base, adapter)
     try:
         with quiet(), _PEFT, warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"(peft|transformers)\b")
-            config = PeftConfig.from_pretrained(str(adapter.folder))
             tuned = PeftModel.from_pretrained(
                 copied,
                 str(adapter.folder),
-                config=config,
+                config=PeftConfig.from_pretrained(str(adapter.folder)),
                 torch_device=str(base.device),
-                # One data type for both sides: peft would otherwise run half precision adapters in float32.
+                # One data type for both sides: peft would run a half precision adapter in float32.
                 autocast_adapter_dtype=False,
                 use_safetensors=True,
             )
     except (torch.OutOfMemoryError, MemoryError):
-        raise CheckpointError(
-            f"The adapter {adapter.id!r} doesn't fit into the memory of {base.device}."
-        ) from None
-    except (
-        Exception
-    ) as error:  # targets not found, sizes that differ, options unknown: peft has no class for these
-        raise PairMismatch(_misfit(adapter, base, _short(error))) from None
-    if before != {name: (t.data_ptr(), t._version) for name, t in named_tensors(base).items()}:
-        raise UnsupportedModel(
-            f"Putting the adapter {adapter.id!r} on changes the base's own weights, so it is not compared."
-        )
+        raise CheckpointError(f"The adapter {adapter.id!r} doesn't fit into memory beside its base.") from None
+    except Exception as error:  # targets not found, sizes that differ, unknown options: peft has no class for these
+        raise PairMismatch(_misfit(adapter, base, reason(error, adapter))) from None
+    if before != {name: (tensor.data_ptr(), tensor._version) for name, tensor in named_tensors(base).items()}:
+        raise UnsupportedModel(f"The adapter {adapter.id!r} changes the base's own weights, so it isn't compared.")
     _check_complete(tuned, base, adapter)
     return tuned.eval().requires_grad_(False)
 
 
+def _copy_sharing(base: Any, adapter: Checkpoint) -> Any:
+    """New modules around the base's own tensors.
+
+    Biases and embeddings that the adapter replaces are loaded in place, so the copy gets its own of those;
+    modules that it saves as a whole are copied by peft.
+    """
+    whole = set((adapter.adapter or {}).get("modules_to_save") or ())
+    names = {name.replace(".base_layer.", ".") for name in _saved_whole(adapter)}
+    own = {name for name in names if not whole.intersection(name.split("."))}
+    memo = {id(tensor): tensor for name, tensor in named_tensors(base).items() if name not in own}
+    return copy.deepcopy(base, memo)
+
+
 def _check_complete(tuned: Any, base: Any, adapter: Checkpoint) -> None:
-    """Every weight of the file has a place in the model, and every place got its weight."""
+    """Every weight of the file has a place in the model, and every low-rank term got its weights."""
     from peft import get_peft_model_state_dict
 
-    expected = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))
+    places = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))
     found = set(adapter.shapes())
-    if absent := sorted(expected - found):
-        raise CheckpointError(
-            f"The adapter {adapter.id!r} lacks {len(absent)} of its weights, such as {absent[0]}."
-        )
-    if extra := sorted(name for name in found - expected if "embed" not in name):
-        raise PairMismatch(
-            _misfit(adapter, base, f"it has no place for {len(extra)} of its weights, such as {extra[0]}.")
-        )
+    if absent := sorted(name for name in places - found if ".lora_" in name):
+        raise CheckpointError(f"The adapter {adapter.id!r} lacks {len(absent)} of its weights, such as {absent[0]}.")
+    if extra := sorted(name for name in found - places if ".lora_" in name):
+        raise PairMismatch(_misfit(adapter, base, f"it has {len(extra)} weights too many, such as {extra[0]}."))
 
 
-def _misfit(adapter: Checkpoint, base: Any, reason: str) -> str:
-    return f"The adapter {adapter.id!r} doesn't fit this {type(base).__name__}: {reason}"
-
-
-def _short(error: Exception) -> str:
-    """The telling line of peft's error: for sizes that differ the first of them, which stands on the second
-    line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = next((line for line in lines if line.startswith("size mismatch")), None)
-    return first_line(ValueError(telling)) if telling else first_line(error)
+def _misfit(adapter: Checkpoint, base: Any, why: str) -> str:
+    return f"The adapter {adapter.id!r} doesn't fit this {type(base).__name__}: {why}"

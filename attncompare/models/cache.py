@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
+from attncompare.errors import AttnCompareError
+
 V = TypeVar("V")
 
 
@@ -18,12 +20,12 @@ class _Flight(Generic[V]):
     def __init__(self) -> None:
         self.landed = threading.Event()
         self.values: list[V] = []
-        self.error: Exception | None = None
+        self.error: AttnCompareError | None = None
 
 
 class Cache(Generic[V]):
-    """Values by key, at most ``max_items`` of them and at most ``max_bytes`` in all (``size(value)`` says how
-    many).
+    """Values by key, at most ``max_items`` of them and at most ``max_bytes`` in all, as ``size(value)``
+    measures them.
 
     A value that alone exceeds ``max_bytes`` is handed out and not kept. Every function in :attr:`on_evict` is
     called as ``function(key, value)``, outside the lock, when a value leaves the cache; append to it to
@@ -38,9 +40,7 @@ class Cache(Generic[V]):
         size: Callable[[V], int] | None = None,
     ) -> None:
         if max_bytes is not None and size is None:
-            raise TypeError(
-                "A cache that is bounded in bytes needs size=, the function that measures a value."
-            )
+            raise TypeError("A cache that is bounded in bytes needs size=, a function that measures a value.")
         self.on_evict: list[Callable[[Any, V], object]] = []
         self._max_items = max_items
         self._max_bytes = max_bytes
@@ -61,8 +61,10 @@ class Cache(Generic[V]):
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of ``key``, made by ``make()`` if it is missing.
 
-        Threads that ask for a key while it is being made wait, and get the same value or the same exception.
-        A failure is not kept: the next call tries again. ``make`` must not ask this cache for the same key.
+        Threads that ask for a key while it is being made wait, and get the same value. An error that
+        attncompare raises on purpose is true for all of them, so they get it too; after any other exception
+        (the maker was cancelled, say) a waiting thread makes the value itself. Failures are not kept.
+        ``make`` must not ask for the same key.
         """
         while True:
             with self._lock:
@@ -78,7 +80,6 @@ class Cache(Generic[V]):
                 raise flight.error
             if flight.values:
                 return flight.values[0]
-            # The maker was stopped from outside (KeyboardInterrupt, a closed generator): that is no answer for us.
         return self._make(key, make, mine)
 
     def get_if_present(self, key: Hashable) -> V | None:
@@ -104,7 +105,7 @@ class Cache(Generic[V]):
             flight.values.append(value)
             with self._lock:
                 gone = self._keep(key, value, nbytes)
-        except Exception as error:
+        except AttnCompareError as error:
             flight.error = error
             raise
         finally:

@@ -6,6 +6,7 @@ without one leaves the pair without outputs. Knows nothing about files.
 """
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from attncompare.attention import OutputKind
 from attncompare.models import adapter
-from attncompare.models.checkpoint import Checkpoint
+from attncompare.models.folder import Checkpoint
 from attncompare.models.loading import Loaded, load
 
 _LABELLED = ("ForSequenceClassification", "ForTokenClassification")
@@ -44,37 +45,30 @@ def full_models(
 ) -> Models:
     """Load two full checkpoints; ``configs`` are the base's and the tuned one's."""
     tuned = load(second, chosen, configs[1], dtype, device)
-    relabelled = _take_labels(configs[0], dict(configs[1].id2label), chosen)
+    others = _take_labels(configs[0], dict(configs[1].id2label), chosen)
     base = load(first, chosen, configs[0], dtype, device)
-    lacking = _lacking(base, relabelled)
-    for name in lacking:
+    wanted = _wanted(base, others)
+    for name in wanted:
         path, _, leaf = name.rpartition(".")
         setattr(base.model.get_submodule(path), leaf, getattr(tuned.model.get_submodule(path), leaf))
-    headless = _matters(tuned, set(tuned.missing))
-    borrowed = _matters(base, lacking) and not headless
-    return Models(
-        base.model, tuned.model, borrowed, headless, _notes(base, lacking, borrowed, headless, relabelled)
-    )
+    headless = _matters(tuned, tuned.absent | tuned.misfits)
+    borrowed = not headless and _matters(base, wanted)
+    return Models(base.model, tuned.model, borrowed, headless, _notes(base, wanted, borrowed, headless))
 
 
 def adapter_models(
     first: Checkpoint, second: Checkpoint, chosen: Any, config: Any, dtype: torch.dtype, device: torch.device
 ) -> Models:
     """Load a base and put a twin with the adapter beside it."""
-    relabelled = _take_labels(config, adapter.labels(second, config), chosen)
+    others = _take_labels(config, adapter.labels(second, config), chosen)
     base = load(first, chosen, config, dtype, device)
-    lacking = _lacking(base, relabelled)
-    saved = adapter.saved_weights(second) if lacking else {}
-    tensors = base.model.state_dict()
+    wanted = _wanted(base, others)
     # Filled in before the twin is made, so that the random head is nowhere left.
-    for name in lacking & saved.keys():
-        tensors[name].copy_(saved[name])
-    headless = _matters(base, lacking - saved.keys())
-    borrowed = _matters(base, lacking) and not headless
+    filled = adapter.fill(base.model, second, wanted) if wanted else set()
+    headless = _matters(base, wanted - filled)
+    borrowed = not headless and _matters(base, wanted)
     tuned = adapter.twin(base.model, second)
-    return Models(
-        base.model, tuned, borrowed, headless, _notes(base, lacking, borrowed, headless, relabelled)
-    )
+    return Models(base.model, tuned, borrowed, headless, _notes(base, wanted, borrowed, headless))
 
 
 def output_kind(models: Models, causal: bool) -> OutputKind:
@@ -92,43 +86,34 @@ def output_kind(models: Models, causal: bool) -> OutputKind:
 
 
 def _take_labels(config: Any, labels: dict[int, str], chosen: Any) -> bool:
-    """Give a base's configuration the tuned model's labels; True if its own head, if any, names other
+    """Give a base's configuration the tuned model's labels; True if a head of its own would name other
     things."""
     if not chosen.__name__.endswith(_LABELLED):
         return False
     own, config.id2label = dict(config.id2label), labels
     config.label2id = {label: index for index, label in labels.items()}
-    named = [
-        {str(label).lower() for label in side.values()} for side in (own, labels) if not _are_generic(side)
-    ]
-    return len(own) != len(labels) or (len(named) == 2 and own != labels)
+    names = [[str(side[index]).lower() for index in sorted(side)] for side in (own, labels)]
+    generic = any(re.fullmatch(r"label_\d+", name) for side in names for name in side)
+    return len(own) != len(labels) or (not generic and names[0] != names[1])
 
 
-def _are_generic(labels: dict[int, str]) -> bool:
-    return all(re.fullmatch(r"LABEL_\d+", str(label)) for label in labels.values())
-
-
-def _lacking(base: Loaded, relabelled: bool) -> set[str]:
+def _wanted(base: Loaded, others: bool) -> set[str]:
     """What the base needs from the tuned model: a head goes as a whole, half of one would be neither's."""
-    lacking = set(base.missing)
-    return lacking | base.head if relabelled or lacking & base.head else lacking
+    unfilled = set(base.absent | base.misfits)
+    return unfilled | base.head if others or unfilled & base.head else unfilled
 
 
-def _matters(loaded: Loaded, names: set[str]) -> bool:
-    """Whether outputs are computed from any of these weights: a head's always, a pooler's where the class
-    uses it."""
+def _matters(loaded: Loaded, names: Set[str]) -> bool:
+    """Whether outputs are computed from any of these: from a head always, from a pooler in some classes."""
     return bool(names & loaded.head) or (bool(names) and type(loaded.model).__name__.endswith(_POOLED))
 
 
-def _notes(
-    base: Loaded, lacking: set[str], borrowed: bool, headless: bool, relabelled: bool
-) -> tuple[str, ...]:
+def _notes(base: Loaded, wanted: set[str], borrowed: bool, headless: bool) -> tuple[str, ...]:
     if headless:
         return ("the tuned checkpoint has no trained output head, so outputs are not compared",)
-    if borrowed and relabelled:
-        return ("the base's own head has other labels; the base runs under the tuned model's head",)
+    if borrowed and base.head - base.absent:
+        return ("the base's own output head is for other labels; the base runs under the tuned model's",)
     if borrowed:
-        parts = "head" if lacking & base.head else "pooler"
-        parts = "pooler and head" if lacking & base.head and lacking - base.head else parts
-        return (f"the base checkpoint has no output {parts}; the base runs under the tuned model's",)
-    return ("the pooler is missing and not used",) if base.missing else ()
+        parts = [part for part, names in (("pooler", wanted - base.head), ("head", wanted & base.head)) if names]
+        return (f"the base checkpoint has no output {' and '.join(parts)}; the base runs under the tuned model's",)
+    return ("the base checkpoint has no pooler, which is not used",) if wanted else ()

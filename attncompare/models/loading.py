@@ -4,7 +4,6 @@ Only safetensors are read. What a checkpoint lacks is reported, never hidden beh
 Knows nothing about pairs.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,34 +12,39 @@ from torch import nn
 
 from attncompare.errors import CheckpointError
 from attncompare.models.architecture import check_plausible
-from attncompare.models.checkpoint import Checkpoint
-from attncompare.models.quiet import first_line, quiet
+from attncompare.models.folder import Checkpoint
+from attncompare.models.quiet import quiet, reason
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model",
-                    "sentencepiece.bpe.model", "tekken.json")  # fmt: skip
+_TOKENIZER_FILES = {
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model and what its checkpoint did not have."""
+    """A model and those of its weights that its checkpoint did not fill: they are random and never to be
+    used."""
 
     model: Any
     head: frozenset[str]
     """Names of the output head's own parameters and buffers (not shared with the body)."""
-    missing: frozenset[str]
-    """Names of head or pooler weights that the checkpoint lacks or has in another shape: random, never to be
-    used."""
+    absent: frozenset[str]
+    """Names of head or pooler weights that the checkpoint lacks."""
+    misfits: frozenset[str]
+    """Names of head or pooler weights that the checkpoint has in another shape."""
 
 
-def load(
-    checkpoint: Checkpoint, chosen: Any, config: Any, dtype: torch.dtype, device: torch.device
-) -> Loaded:
-    """Read the weights of a full checkpoint into a model in evaluation mode whose parameters want no
-    gradients.
+def load(checkpoint: Checkpoint, chosen: Any, config: Any, dtype: torch.dtype, device: torch.device) -> Loaded:
+    """Read a full checkpoint into a model in evaluation mode whose parameters want no gradients.
 
     Raises:
-        CheckpointError: if weights of the body are missing or don't fit the configuration, or memory is too
-            small.
+        CheckpointError: if weights of the body are missing or don't fit, or there is too little memory.
     """
     check_plausible(checkpoint, chosen, config)
     try:
@@ -52,62 +56,39 @@ def load(
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
-                # Reported below by name; transformers itself would only say that something did not fit.
+                # Judged below, by name; transformers itself would only say that something did not fit.
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
         model = model.to(device).eval().requires_grad_(False)
     except (torch.OutOfMemoryError, MemoryError):
-        raise CheckpointError(
-            f"{checkpoint.id!r} in {dtype} doesn't fit into the memory of {device}."
-        ) from None
+        raise CheckpointError(f"{checkpoint.id!r} doesn't fit into the memory of {device} as {dtype}.") from None
     except Exception as error:  # damaged weights and odd configurations surface as any class of error
-        raise CheckpointError(f"{checkpoint.id!r} can't be loaded: {first_line(error)}") from None
+        raise CheckpointError(f"{checkpoint.id!r} can't be loaded: {reason(error, checkpoint)}") from None
     head = _head(model)
     misfits = {name: (tuple(got), tuple(wanted)) for name, got, wanted in report["mismatched_keys"]}
-    missing = set(report["missing_keys"]) | set(misfits)
-    body = sorted(name for name in missing if name not in head and "pooler" not in name.split("."))
-    if body and body[0] in misfits:
-        got, wanted = misfits[body[0]]
-        raise CheckpointError(
-            f"The weights of {checkpoint.id!r} don't fit its config.json: {body[0]} has shape {got}, expected {wanted}."
-        )
-    if body:
-        raise CheckpointError(
-            f"{checkpoint.id!r} lacks {len(body)} of the weights of {type(model).__name__}, such as {', '.join(body[:3])}."
-        )
-    return Loaded(model, frozenset(head), frozenset(missing))
+    absent = set(report["missing_keys"]) - misfits.keys()
+    _check_body(checkpoint, [name for name in (*misfits, *absent) if _is_body(name, head)], misfits)
+    return Loaded(model, frozenset(head), frozenset(absent), frozenset(misfits))
 
 
-def load_tokenizer(checkpoints: list[Checkpoint], config: Any) -> Any:
-    """The tokenizer of the first checkpoint that has one.
+def _is_body(name: str, head: set[str]) -> bool:
+    """Neither the head nor a pooler, which few checkpoints of encoders have trained and attention does
+    without."""
+    return name not in head and "pooler" not in name.split(".")
 
-    Raises:
-        CheckpointError: if none has one, or it can't say which characters a token stands for.
-    """
-    from transformers import AutoTokenizer
 
-    owner = next(
-        (c for c in checkpoints if any((c.folder / name).is_file() for name in _TOKENIZER_FILES)), None
-    )
-    if owner is None:
-        names = " and ".join(repr(c.id) for c in checkpoints)
-        raise CheckpointError(
-            f"There is no tokenizer in {names}: save it beside the weights (tokenizer.json)."
-        )
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(
-                owner.folder, config=config, trust_remote_code=False, local_files_only=True
+def _check_body(checkpoint: Checkpoint, unfilled: list[str], misfits: dict[str, Any]) -> None:
+    for name in unfilled:
+        if name in misfits:
+            got, wanted = misfits[name]
+            raise CheckpointError(
+                f"The weights of {checkpoint.id!r} don't fit its config.json: {name} is {got}, expected {wanted}."
             )
-    except Exception as error:  # tokenizer files can be wrong in as many ways as there are tokenizers
-        raise CheckpointError(f"The tokenizer of {owner.id!r} can't be loaded: {first_line(error)}") from None
-    if not tokenizer.is_fast:
+    if unfilled:
         raise CheckpointError(
-            f"The tokenizer of {owner.id!r} ({type(tokenizer).__name__}) doesn't report character offsets: "
-            "a fast tokenizer (tokenizer.json) is needed."
+            f"{checkpoint.id!r} lacks {len(unfilled)} of its model's weights, such as {', '.join(sorted(unfilled)[:3])}."
         )
-    return tokenizer
 
 
 def _head(model: Any) -> set[str]:
@@ -115,10 +96,50 @@ def _head(model: Any) -> set[str]:
     body = model.base_model
     if body is model:
         return set()
-    inside = {id(tensor) for tensor in (*body.parameters(), *body.buffers())}
+    inside = {id(tensor) for tensor in named_tensors(body).values()}
     return {name for name, tensor in named_tensors(model).items() if id(tensor) not in inside}
 
 
-def named_tensors(model: nn.Module) -> Mapping[str, torch.Tensor]:
-    """Parameters and buffers by name."""
+def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers by name, each once."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def load_tokenizers(first: Checkpoint, second: Checkpoint, configs: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The tokenizers of base and tuned; one that is missing is the other's.
+
+    Raises:
+        CheckpointError: if both are missing, or one can't say which characters a token stands for.
+    """
+    owners = [(c, config) for c, config in zip((first, second), configs, strict=True) if _has_tokenizer(c)]
+    if not owners:
+        raise CheckpointError(
+            f"Neither {first.id!r} nor {second.id!r} has a tokenizer: save it beside the weights (tokenizer.json)."
+        )
+    found = [_load_tokenizer(*owner) for owner in owners]
+    return found[0], found[-1]
+
+
+def _has_tokenizer(checkpoint: Checkpoint) -> bool:
+    return any((checkpoint.folder / name).is_file() for name in _TOKENIZER_FILES)
+
+
+def _load_tokenizer(owner: Checkpoint, config: Any) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                owner.folder, config=config, trust_remote_code=False, local_files_only=True
+            )
+    except Exception as error:  # tokenizer files can be wrong in as many ways as there are tokenizers
+        raise CheckpointError(f"The tokenizer of {owner.id!r} can't be loaded: {reason(error, owner)}") from None
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"The tokenizer of {owner.id!r} ({type(tokenizer).__name__}) doesn't say which characters a token stands "
+            "for: save a fast one (tokenizer.json) beside the weights."
+        )
+    # Saved truncation and padding would be switched off at the first use, which is no safe moment: threads share this.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer

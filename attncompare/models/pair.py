@@ -11,20 +11,20 @@ from typing import Any
 import torch
 
 from attncompare.attention import CheckpointInfo, HeadOrigin, OutputKind
-from attncompare.errors import BadInput, CheckpointError, NotAllowed, PairMismatch
+from attncompare.errors import BadInput, CheckpointError, NotAllowed
 from attncompare.models import adapter, embedded, tap
-from attncompare.models.architecture import model_class, read_config
+from attncompare.models.architecture import check_same_shape, model_class, read_config
 from attncompare.models.cache import Cache
-from attncompare.models.checkpoint import Checkpoint, LocalRule, any_folder, given, resolve
+from attncompare.models.checkpoint import LocalRule, any_folder, given, no_folder, resolve
+from attncompare.models.folder import Checkpoint
 from attncompare.models.heads import adapter_models, full_models, output_kind
-from attncompare.models.loading import load_tokenizer
-from attncompare.models.placement import pick_device, pick_dtype
+from attncompare.models.loading import load_tokenizers
+from attncompare.models.placement import default_dtype, named_dtype, pick_device
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One model of a pair, in evaluation mode, running the tap; shared between threads, so never to be
-    modified."""
+    """One model of a pair, in evaluation mode, running the tap; threads share it, so nobody may modify it."""
 
     info: CheckpointInfo
     model: Any
@@ -68,11 +68,10 @@ def load_pair(
     """Load a base and a checkpoint tuned from it; without arguments the embedded pair.
 
     Args:
-        base: hub id (``org/name``, ``org/name@revision``) or folder. An adapter as ``tuned`` supplies its
-            own.
+        base: hub id (``org/name``, ``org/name@revision``) or folder; an adapter as ``tuned`` names its own.
         tuned: hub id or folder of a full checkpoint or of a LoRA adapter.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; the best there is if not given.
-        dtype: ``float32``, ``float16``, ``bfloat16``; if not given float32 on a CPU, elsewhere the tuned
+        dtype: ``float32``, ``float16``, ``bfloat16``; if not given, float32 on a CPU and elsewhere the
             checkpoint's.
 
     Raises:
@@ -97,9 +96,9 @@ def open_pair(
     Raises:
         NotAllowed: for a folder that may not; otherwise as :func:`load_pair`.
     """
+    target, kind = pick_device(device), named_dtype(dtype)
     first, second, notes = _find(given(base), given(tuned), local)
-    target = pick_device(device)
-    kind = pick_dtype(dtype, target, first if second.adapter is not None else second)
+    kind = kind or default_dtype(target, second if second.adapter is None else first)
     key = "|".join((first.fingerprint(), second.fingerprint(), str(target), str(kind)))
     return PAIRS.get(key, lambda: _build(first, second, target, kind, key, notes))
 
@@ -113,9 +112,7 @@ def _find(
     second = resolve(embedded.TUNED if tuned is None else tuned, local)
     if second.adapter is None:
         if base is None:
-            raise BadInput(
-                f"Give the base too: {second.id!r} is a full checkpoint, and only an adapter names its base."
-            )
+            raise BadInput(f"Give the base of {second.id!r} too: only adapters name theirs.")
         return _full(resolve(base, local)), second, []
     adapter.check_kind(second)
     named = second.adapter.get("base_model_name_or_path")
@@ -130,14 +127,14 @@ def _base_of(second: Checkpoint, local: LocalRule) -> Checkpoint:
     """The base that an adapter names. One from the hub may not point at folders of this machine."""
     name = adapter.named_base(second)
     try:
-        return _full(resolve(name, local if second.revision is None else lambda folder: False))
+        return _full(resolve(name, local if second.revision is None else no_folder))
     except NotAllowed:
         raise NotAllowed(
-            f"The adapter {second.id!r} names a local folder as its base, which is not opened: give the base too."
+            f"The adapter {second.id!r} names a local folder as its base, which is not opened here: give the base too."
         ) from None
     except CheckpointError as error:
         raise CheckpointError(
-            f"The base of the adapter {second.id!r} can't be opened; give the base too. {error}"
+            f"The adapter {second.id!r} came without its base, so give the base too: {error}"
         ) from None
 
 
@@ -156,7 +153,7 @@ def _build(
     notes: list[str],
 ) -> Pair:
     configs = (read_config(first), read_config(first if second.adapter is not None else second))
-    _check_same_shape(*configs)
+    check_same_shape(*configs)
     chosen = model_class(second, configs[1])
     # Hashing first also proves the embedded base before anything is read from it.
     hashes = (first.content_hash(), second.content_hash())
@@ -166,7 +163,7 @@ def _build(
         models = adapter_models(first, second, chosen, configs[0], dtype, device)
     tap.install(models.base)
     tap.install(models.tuned if second.adapter is None else models.tuned.get_base_model())
-    tokenizers = (load_tokenizer([first, second], configs[0]), load_tokenizer([second, first], configs[1]))
+    tokenizers = load_tokenizers(first, second, configs)
     base, tuned = (
         Side(_info(checkpoint, models.base, digest), model, tokenizer)
         for checkpoint, model, digest, tokenizer in zip(
@@ -192,27 +189,6 @@ def _build(
     )
 
 
-def _check_same_shape(base: Any, tuned: Any) -> None:
-    """Compare configurations, before weights are loaded."""
-    sides = [
-        {
-            "model type": config.model_type,
-            "layers": config.get_text_config().num_hidden_layers,
-            "query heads": config.get_text_config().num_attention_heads,
-        }
-        for config in (base, tuned)
-    ]
-    if differ := [
-        f"{name} {sides[0][name]} against {sides[1][name]}"
-        for name in sides[0]
-        if sides[0][name] != sides[1][name]
-    ]:
-        raise PairMismatch(
-            f"Base and tuned must have the same shape, but they differ: {', '.join(differ)}; "
-            "give a checkpoint and the one it was tuned from."
-        )
-
-
 def _info(checkpoint: Checkpoint, model: Any, digest: str) -> CheckpointInfo:
     return CheckpointInfo(
         id=checkpoint.id,
@@ -227,14 +203,12 @@ def _info(checkpoint: Checkpoint, model: Any, digest: str) -> CheckpointInfo:
 
 
 def _limits(side: Side) -> list[int]:
-    """How many tokens a side can read, according to its configuration, its position table and its
-    tokenizer."""
+    """How many tokens a side can read: by its configuration, by its table of positions, by its tokenizer."""
     found = [getattr(side.model.config.get_text_config(), "max_position_embeddings", None)]
     for name, module in side.model.named_modules():
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            found.append(
-                module.num_embeddings - module.padding_idx - 1
-            )  # RoBERTa counts positions from behind it
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            found.append(module.num_embeddings - padding - 1)  # RoBERTa's positions start behind the padding's
     if side.tokenizer.model_max_length < 1e9:  # transformers writes 1e30 for "unknown"
         found.append(side.tokenizer.model_max_length)
-    return [int(limit) for limit in found if isinstance(limit, int) and limit > 0]
+    return [limit for limit in found if isinstance(limit, int) and limit > 0]

@@ -3,7 +3,7 @@
 import torch
 
 from attncompare.errors import BadInput
-from attncompare.models.checkpoint import Checkpoint
+from attncompare.models.folder import Checkpoint
 
 DTYPES = {
     "float32": torch.float32,
@@ -20,34 +20,35 @@ def pick_device(device: str | None) -> torch.device:
     Raises:
         BadInput: if it does not exist here.
     """
-    here = [
-        name for name, there in (("cuda", torch.cuda), ("mps", torch.backends.mps)) if there.is_available()
-    ] + ["cpu"]
-    try:
-        chosen = torch.device(device or here[0])
-    except (RuntimeError, TypeError):
-        chosen = None
-    count = torch.cuda.device_count() if chosen and chosen.type == "cuda" else 1
-    if chosen is None or chosen.type not in here or (chosen.index or 0) >= count:
+    here = ["cpu"]
+    if torch.backends.mps.is_available():
+        here.insert(0, "mps")
+    if torch.cuda.is_available():
+        here = [f"cuda:{index}" for index in range(torch.cuda.device_count())] + here
+    if device is None:
+        return torch.device(here[0])
+    if device not in (*here, "cuda" if here[0].startswith("cuda") else "cpu"):
         raise BadInput(f"device must be one of {', '.join(here)} on this machine, got {device!r}.")
-    return chosen
+    return torch.device("cuda:0" if device == "cuda" else device)
 
 
-def pick_dtype(dtype: str | torch.dtype | None, device: torch.device, checkpoint: Checkpoint) -> torch.dtype:
-    """The data type asked for; without one float32 on a CPU and elsewhere what most of the checkpoint is
-    stored in.
+def named_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """The data type asked for, if one is.
 
     Raises:
         BadInput: if it is no floating-point type that models run in.
     """
-    if dtype is None:
-        if device.type == "cpu":
-            return torch.float32
-        stored: dict[str, int] = {}
-        for kind, shape in checkpoint.shapes().values():
-            stored[kind] = stored.get(kind, 0) + torch.Size(shape).numel()
-        return _STORED.get(max(stored, key=lambda kind: stored[kind]), torch.float32)
     chosen = DTYPES.get(dtype.removeprefix("torch.")) if isinstance(dtype, str) else dtype
-    if chosen is None or chosen not in DTYPES.values():
+    if dtype is not None and chosen not in DTYPES.values():
         raise BadInput(f"dtype must be one of {', '.join(DTYPES)}, got {str(dtype)!r}.")
     return chosen
+
+
+def default_dtype(device: torch.device, checkpoint: Checkpoint) -> torch.dtype:
+    """float32 on a CPU, and elsewhere what most numbers of the checkpoint are stored in."""
+    if device.type == "cpu":
+        return torch.float32
+    stored: dict[str, int] = {}
+    for kind, shape in checkpoint.shapes().values():
+        stored[kind] = stored.get(kind, 0) + torch.Size(shape).numel()
+    return _STORED.get(max(stored, key=lambda kind: stored[kind]), torch.float32)

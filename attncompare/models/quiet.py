@@ -7,14 +7,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from attncompare.models.folder import Checkpoint
+
 _QUIET: ContextVar[bool] = ContextVar("attncompare_quiet", default=False)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' load reports and progress bars off stderr in this context: what matters in them is
-    raised or noted by us. Verbosity belongs to the process and other threads, so it is not touched; instead a
-    filter and a hook, set once, look at a context variable."""
+    """Keep transformers' load reports and progress bars off stderr: what matters in them is raised or noted
+    by us.
+
+    Verbosity belongs to the process and so to other threads; it is not touched. A filter and a hook, set
+    once, look at a context variable instead.
+    """
     _listen_for_quiet()
     token = _QUIET.set(True)
     try:
@@ -41,7 +46,11 @@ def _listen_for_quiet() -> None:
     their_logging.set_tqdm_hook(progress)
 
 
-def first_line(error: BaseException) -> str:
-    """What a library's error says, as the end of a sentence: one line, not too long."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(".: ") + "."
+def reason(error: BaseException, checkpoint: Checkpoint) -> str:
+    """What a library's error says, as the end of a sentence: its most telling line, without this machine's
+    paths."""
+    text = str(error).replace(str(checkpoint.folder), checkpoint.id)
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    # torch puts a title above the sizes that differ.
+    line = next((line for line in lines if line.startswith("size mismatch")), lines[0])
+    return line[:200].rstrip(".: ") + "."

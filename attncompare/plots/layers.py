@@ -1,0 +1,110 @@
+"""Divergence by layer, split into what moved to or from sinks, within sinks, and between content tokens.
+
+Rows stand exactly as high as in :mod:`attncompare.plots.cells`, so both pictures can stand side by side.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from attncompare.analyses.comparison import Comparison
+from attncompare.metrics import METRICS
+from attncompare.plots.canvas import BODY, DPI, LINE, PAD, box, card, footer, heading, lines, style, write
+from attncompare.plots.cells import every, grid, layer_ticks
+from attncompare.plots.colors import CONTENT, LINE_COLOR, MUTED, SINK, WITHIN, top
+from attncompare.plots.labels import width
+
+PARTS = {"sink_bits": SINK, "within_sink_bits": WITHIN, "content_bits": CONTENT}
+"""The three parts of the divergence, which add up to it, in the order of the stack."""
+_BARS = 560  # length of the longest bar, in pixels
+_VALUE = 74  # room for the number behind a bar
+
+
+def layers(comparison: Comparison, *, limits: tuple[float, float] | None = None) -> Figure:
+    """Mean divergence of the heads of each layer, in bits, as stacked bars.
+
+    ``limits`` are the ends of the axis (default: 0 to the longest bar). A layer that was not measured says so.
+    """
+    parts = _means(comparison)
+    total = np.sum(list(parts.values()), axis=0)
+    place = grid(*comparison.metric("jsd_bits").shape)
+    low, high = limits or (0.0, top(total))
+    picture_width = place.left + _BARS + _VALUE + PAD
+    below = lines("Mean over a layer's heads, bits. The parts add up to the divergence.", picture_width - 2 * PAD)
+    bottom = place.top + place.height
+    figure = card(picture_width, bottom + 14 + LINE * len(below) + PAD - 8)
+    heading(figure, "Divergence by layer, base to tuned", "")
+    _key(figure)
+    axes = box(figure, place.left, place.top, _BARS, place.height)
+    axes.set(xlim=(low, high), ylim=(place.layers - 0.5, -0.5))
+    _axis(axes, low, high)
+    left = np.zeros(place.layers)
+    for name, color in PARTS.items():
+        axes.barh(
+            np.arange(place.layers), np.nan_to_num(parts[name]), left=left, height=0.62, color=color, label=name,
+            linewidth=0, zorder=2,
+        )  # fmt: skip
+        left = left + np.nan_to_num(parts[name])
+    layer_ticks(axes, place)
+    _values(axes, total, every(place.cell_height, 20))
+    footer(figure, bottom + 14, below)
+    return figure
+
+
+def layers_alt(comparison: Comparison) -> str:
+    """What the picture of :func:`layers` shows, in words and true numbers."""
+    parts = _means(comparison)
+    total = np.sum(list(parts.values()), axis=0)
+    start = f"Stacked bars: mean divergence of the heads in each of {len(total)} layers, in bits."
+    if not np.isfinite(total).any():
+        return f"{start} No layer was measured."
+    most, least = int(np.nanargmax(total)), int(np.nanargmin(total))
+    split = ", ".join(f"{METRICS[name].title.lower()} {values[most]:.3f}" for name, values in parts.items())
+    return f"{start} Largest: layer {most}, {total[most]:.3f} ({split}). Smallest: layer {least}, {total[least]:.3f}."
+
+
+def _means(comparison: Comparison) -> dict[str, np.ndarray]:
+    """Each part's mean over the measured heads of every layer; NaN where none was."""
+    means = {}
+    for name in PARTS:
+        values = comparison.metric(name)
+        count = np.isfinite(values).sum(axis=1)
+        means[name] = np.where(count, np.nansum(values, axis=1) / np.maximum(count, 1), np.nan)
+    return means
+
+
+def _key(figure: Figure) -> None:
+    """Which colour is which part, in the line below the title."""
+    full_width, full_height = figure.get_size_inches() * DPI
+    x, baseline = float(PAD), PAD + 22 + LINE + 4
+    for name, color in PARTS.items():
+        swatch = (x / full_width, 1 - (baseline + 1) / full_height)
+        figure.add_artist(Rectangle(swatch, 22 / full_width, 14 / full_height, color=color, linewidth=0))
+        text = METRICS[name].title.lower()
+        write(figure, x + 30, baseline, text, points=BODY, color=MUTED)
+        x += 30 + width(text, BODY, DPI) + 26
+
+
+def _axis(axes: Axes, low: float, high: float) -> None:
+    ticks = [float(tick) for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    axes.xaxis.tick_top()
+    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks], **style(color=MUTED))
+    axes.grid(True, axis="x", color=LINE_COLOR, linewidth=0.5, zorder=0)
+    axes.set_axisbelow(True)
+
+
+def _values(axes: Axes, total: np.ndarray, step: int) -> None:
+    """The number behind each bar; where rows are thin, behind every k-th and the longest."""
+    longest = int(np.nanargmax(total)) if np.isfinite(total).any() else -1
+    near = {layer for layer in range(longest - step + 1, longest + step) if layer != longest} if step > 1 else set()
+    for layer, value in enumerate(total):
+        if layer != longest and (layer % step or layer in near):
+            continue
+        text = f"{value:.3f}" if np.isfinite(value) else "not measured"
+        axes.annotate(
+            text, (value if np.isfinite(value) else 0, layer), xytext=(4, 0), textcoords="offset points",
+            va="center_baseline", annotation_clip=False,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, **style(color=MUTED),
+        )  # fmt: skip

@@ -1,0 +1,185 @@
+"""Attention maps side by side: which query looks at which key, in base, in tuned, and the difference.
+
+Knows nothing about where a map comes from: a head or a rollout.
+"""
+
+from dataclasses import dataclass
+from math import ceil, cos, radians, sin
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+
+from attncompare.plots.canvas import DPI, box, ground, style, write
+from attncompare.plots.colors import (
+    BASE,
+    DIVERGING,
+    FAINT,
+    INK,
+    LINE_COLOR,
+    MUTED,
+    SEQUENTIAL,
+    TUNED,
+    reach,
+    top,
+)  # fmt: skip
+from attncompare.plots.labels import widest, width
+from attncompare.plots.sides import Side
+from attncompare.plots.wording import signed
+
+_PITCH = 16  # least distance of labels, in pixels
+_LEAST = 330  # width of a map under which its scale would not fit
+_GAP = 44  # least space between two maps
+SUBTITLE = 34
+"""Height in pixels of the line that names a map."""
+_SCALE = 66  # height of a colour bar with its numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where maps stand beside each other: names of queries once on the left, names of keys above each map."""
+
+    queries: Side
+    keys: Side
+    cell: int
+    points: float
+    angle: int
+    left: int
+    above: int
+    gap: int
+    spill: int
+    """How far slanted labels reach past the right edge of a map."""
+
+    @property
+    def width(self) -> int:
+        return self.keys.cells * self.cell
+
+    @property
+    def height(self) -> int:
+        return self.queries.cells * self.cell
+
+    def total(self, maps: int) -> int:
+        return self.left + maps * self.width + (maps - 1) * self.gap + self.spill
+
+    def x(self, index: int) -> int:
+        """Left edge of a map, counted from the left edge of the query names."""
+        return self.left + index * (self.width + self.gap)
+
+
+def layout(queries: Side, keys: Side, room: int, maps: int = 3) -> Layout:
+    """The largest whole-pixel cells with which ``maps`` maps fit ``room`` pixels; more room where labels need it."""
+    names, tops = queries.ticks(), keys.ticks()
+    wish = max((room - maps * _GAP - 120) // maps // keys.cells, 1)
+    needed = ceil(_PITCH / min(queries.step, keys.step))
+    cell = min(max(wish, needed), max(96, ceil(_LEAST / keys.cells)))
+    pitch = cell * min(queries.step, keys.step)
+    points = float(np.clip(pitch * 0.84 * 72 / DPI, 6.5, 8.5))
+    angle = 60 if pitch >= 24 else 90
+    lean, rise = cos(radians(angle)), sin(radians(angle))
+    spill = max(
+        ((place + 0.5) * cell + width(text, points, DPI) * lean - keys.cells * cell for place, text, _ in tops),
+        default=0.0,
+    )
+    left = max(widest((text for _, text, _ in names), points, DPI), width("queries ↓", 8, DPI)) + 10
+    above = widest((text for _, text, _ in tops), points, DPI) * rise + points * DPI / 72 * lean + 8
+    above = max(above, 54)  # "keys" and "queries" stand in the corner
+    spill = max(ceil(spill), 0)
+    return Layout(queries, keys, cell, points, angle, ceil(left), ceil(above), max(_GAP, spill + 16), spill)
+
+
+def draw(
+    figure: Figure,
+    place: Layout,
+    corner: tuple[float, float],
+    index: int,
+    values: np.ndarray,
+    scale: Colormap,
+    limits: tuple[float, float],
+    name: str,
+) -> Axes:
+    """One map, the ``index``-th from the left; ``corner`` is the top left corner of the row of maps, in pixels."""
+    axes = box(figure, corner[0] + place.x(index), corner[1] + place.above, place.width, place.height)
+    if np.isnan(values).any():
+        ground(axes)
+    axes.imshow(
+        values, cmap=scale, vmin=limits[0], vmax=limits[1], aspect="auto", interpolation="nearest", origin="upper"
+    )
+    axes.spines[:].set(visible=True, color=LINE_COLOR, linewidth=0.6)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, pad=3)
+    axes.set_label(name)
+    _name(axes.xaxis, place.keys, place.points, rotation=place.angle, rotation_mode="anchor", ha="left", va="center")
+    if index == 0:
+        _name(axes.yaxis, place.queries, place.points, va="center_baseline")
+        edge = corner[0] + place.left - 8
+        write(figure, edge, corner[1] + place.above - 30, "keys →", color=MUTED, ha="right")
+        write(figure, edge, corner[1] + place.above - 8, "queries ↓", color=MUTED, ha="right")
+    return axes
+
+
+def _name(axis: Axis, side: Side, points: float, **properties: Any) -> None:
+    """Labels of one side; special and sink tokens grey and, where the slanted font has their letters, italic."""
+    ticks = side.ticks()
+    axis.set_ticks([cell for cell, _, _ in ticks], [text for _, text, _ in ticks], **style(points), **properties)
+    for label, (_, text, marked) in zip(axis.get_ticklabels(), ticks, strict=True):
+        if marked:
+            label.set(color=FAINT, fontstyle="italic" if text.isascii() else "normal")
+
+
+def trio(
+    figure: Figure,
+    place: Layout,
+    corner: tuple[float, float],
+    sides: tuple[np.ndarray, np.ndarray],
+    limits: tuple[float, float] | None,
+    delta_limit: float | None,
+) -> None:
+    """Base, tuned and tuned minus base in one row with their scales; takes :func:`trio_height` pixels."""
+    base, tuned = sides
+    delta = tuned - base
+    shared = limits or (0.0, top(base, tuned))
+    far = delta_limit or reach(delta)
+    below = corner[1] + SUBTITLE
+    for index, (name, color, values, scale, ends) in enumerate((
+        ("base", BASE, base, SEQUENTIAL, shared),
+        ("tuned", TUNED, tuned, SEQUENTIAL, shared),
+        ("tuned − base", INK, delta, DIVERGING, (-far, far)),
+    )):  # fmt: skip
+        map_title(figure, corner[0] + place.x(index), corner[1], name, color)
+        draw(figure, place, (corner[0], below), index, values, scale, ends, name)
+    y = below + place.above + place.height + 16
+    left, right = corner[0] + place.x(0), corner[0] + place.x(2)
+    color_bar(
+        figure, (left, y, place.x(1) + place.width - place.x(0)), SEQUENTIAL, shared, "share of a query's attention"
+    )
+    color_bar(figure, (right, y, place.width), DIVERGING, (-far, far), "blue lost, red gained")
+
+
+def map_title(figure: Figure, x: float, y: float, name: str, color: str) -> None:
+    """The name of a map in the :data:`SUBTITLE` pixels below ``y``."""
+    write(figure, x, y + 20, name, points=10, color=color, fontweight="bold")
+
+
+def trio_height(place: Layout) -> int:
+    """Height in pixels of what :func:`trio` draws."""
+    return SUBTITLE + place.above + place.height + _SCALE
+
+
+def color_bar(
+    figure: Figure, where: tuple[float, float, float], scale: Colormap, limits: tuple[float, float], meaning: str
+) -> None:
+    """A flat colour bar at pixels (x, y, width) with its ends, its middle and its meaning below."""
+    x, y, room = where
+    axes = box(figure, x, y, room, 14)
+    low, high = limits
+    axes.imshow(
+        np.linspace(low, high, 256)[None], cmap=scale, vmin=low, vmax=high, aspect="auto", extent=(low, high, 0, 1)
+    )
+    axes.spines[:].set(visible=True, color=LINE_COLOR, linewidth=0.6)
+    for place, value, side in ((x, low, "left"), (x + room, high, "right")):
+        text = signed(value, ".2g") if low < 0 else f"{value:.2g}"
+        write(figure, place, y + 34, text, color=MUTED, ha=side)
+    write(figure, x + room / 2, y + 34, meaning, color=MUTED, ha="center")

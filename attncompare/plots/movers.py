@@ -1,0 +1,138 @@
+"""The heads that moved most: which keys lost attention and which gained it.
+
+Knows nothing about how movers are chosen; they come ranked with the comparison.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.movers import Mover
+from attncompare.plots.canvas import (
+    BODY,
+    DPI,
+    HEADING,
+    LINE,
+    PAD,
+    box,
+    card,
+    footer,
+    heading,
+    lines,
+    room,
+    style,
+    write,
+)
+from attncompare.plots.colors import GAINED, INK, LINE_COLOR, LOST, MUTED
+from attncompare.plots.labels import is_marked, token_label, width
+from attncompare.plots.wording import provenance, signed
+
+_NAME = 136  # room for a head's name and bits
+_BARS = 520  # the longest loss and the longest gain together, in pixels
+_NUMBER = 76  # room for the number behind a token
+_ROW, _GAP = 25, 16  # height of one bar, space between heads
+_HEADER = 34
+
+
+def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float] | None = None) -> Figure:
+    """The ``count`` heads that moved most; for each, the keys that lost attention to the left and gained to the right.
+
+    Attention is what a key receives, mean over the queries that can see it. ``limits`` are the ends of the axis, about
+    0 (default: the largest loss and the largest gain; both sides always share one scale).
+    """
+    shown = comparison.movers[:count]
+    low, high = limits or _limits(shown)
+    left, right = _label_room(comparison, shown, -1), _label_room(comparison, shown, 1)
+    inner = max(left + _BARS + right, 864 - _NAME)
+    picture_width = 2 * PAD + _NAME + inner
+    below = lines(_footnote(comparison, len(shown)), picture_width - 2 * PAD)
+    slots = [max(len(mover.lost), len(mover.gained), 1) * _ROW for mover in shown]
+    top = PAD + HEADING + (_HEADER if shown else 0)
+    height = sum(slots) + max(len(slots) - 1, 0) * _GAP
+    figure = card(picture_width, top + height + 16 + LINE * len(below) + PAD - 8)
+    heading(figure, "What the heads that moved most look at now", provenance(comparison, room(picture_width)))
+    footer(figure, top + height + 16, below)
+    if not shown:
+        return figure
+    axes = box(figure, PAD + _NAME, top, inner, height)
+    mass = (high - low) / _BARS  # of one pixel
+    axes.set(xlim=(low - left * mass, low + (inner - left) * mass), ylim=(height, 0))
+    center = PAD + _NAME + left - low / mass
+    write(figure, center - 10, top - 13, "lost attention", points=BODY, color=LOST, fontweight="bold", ha="right")
+    write(figure, center + 10, top - 13, "gained attention", points=BODY, color=GAINED, fontweight="bold")
+    y = 0.0
+    for mover, slot in zip(shown, slots, strict=True):
+        bits = comparison.metric("jsd_bits")[mover.layer, mover.head]
+        write(figure, PAD, top + y + 18, mover.name, points=BODY, fontweight="bold")
+        write(figure, PAD, top + y + 41, f"{bits:.2f} bits", color=MUTED)
+        _side(axes, comparison, mover.lost, y, LOST)
+        _side(axes, comparison, mover.gained, y, GAINED)
+        y += slot + _GAP
+        if mover is not shown[-1]:
+            axes.axhline(y - _GAP / 2, color=LINE_COLOR, linewidth=0.5, zorder=0)
+    axes.axvline(0, color=INK, linewidth=0.8, zorder=3)
+    return figure
+
+
+def movers_alt(comparison: Comparison, count: int = 8) -> str:
+    """What the picture of :func:`movers` shows, in words and true numbers."""
+    shown = comparison.movers[:count]
+    if not shown:
+        return "No head moved: no key lost or gained attention."
+
+    def listed(changes: Sequence[tuple[int, float]]) -> str:
+        return ", ".join(f"{token_label(comparison.tokens, key)} {signed(change)}" for key, change in changes)
+
+    heads = [
+        f"{mover.name} ({comparison.metric('jsd_bits')[mover.layer, mover.head]:.2f} bits) "
+        f"lost {listed(mover.lost) or 'nothing'}; gained {listed(mover.gained) or 'nothing'}."
+        for mover in shown
+    ]
+    most = "the head that moved" if len(shown) == 1 else f"the {len(shown)} heads that moved"
+    return f"Bars of attention lost and gained by keys, for {most} most. {' '.join(heads)}"
+
+
+def _footnote(comparison: Comparison, shown: int) -> str:
+    if not shown:
+        return "No head moved: no key lost or gained attention."
+    of = f"{shown} of {len(comparison.movers)} heads that moved. " if shown < len(comparison.movers) else ""
+    marked = any(is_marked(token) for token in comparison.tokens)
+    grey = " Grey italic: special and sink tokens." if marked else ""
+    return (
+        f"{of}Change of the attention that a key receives, tuned minus base, mean over the queries that can see it; at "
+        f"most 3 keys a side.{grey}"
+    )
+
+
+def _limits(shown: Sequence[Mover]) -> tuple[float, float]:
+    low = min((change for mover in shown for _, change in mover.lost), default=0.0)
+    high = max((change for mover in shown for _, change in mover.gained), default=0.0)
+    return (low, high) if low < high else (-1.0, 1.0)
+
+
+def _label_room(comparison: Comparison, shown: Sequence[Mover], side: int) -> float:
+    """Pixels that the widest token and its number take on one side, also beyond the axis' header."""
+    keys = {key for mover in shown for key, _ in (mover.gained if side > 0 else mover.lost)}
+    return max((width(token_label(comparison.tokens, key), BODY, DPI) for key in keys), default=0.0) + _NUMBER + 24
+
+
+def _side(axes: Axes, comparison: Comparison, changes: Sequence[tuple[int, float]], y: float, color: str) -> None:
+    """Bars of one side of one head, with the token and the change at the outer end of each."""
+    middles = y + _ROW * (np.arange(len(changes)) + 0.5)
+    axes.barh(middles, [change for _, change in changes], height=_ROW - 6, color=color, linewidth=0, zorder=2)
+    side = 1 if color == GAINED else -1
+    shared: dict[str, Any] = {
+        "textcoords": "offset points",
+        "va": "center_baseline",
+        "ha": "left" if side > 0 else "right",
+    }
+    for middle, (key, change) in zip(middles.tolist(), changes, strict=True):
+        text, marked = token_label(comparison.tokens, key), is_marked(comparison.tokens[key])
+        look = style(BODY, MUTED if marked else INK, fontstyle="italic" if marked and text.isascii() else "normal")
+        past = (4 + (width(text, BODY, DPI) + 12) * 72 / DPI) * side
+        axes.annotate(text, (change, middle), xytext=(4 * side, 0), **shared, **look)
+        axes.annotate(signed(change), (change, middle), xytext=(past, 0), **shared, **style(color=color))

@@ -1,0 +1,112 @@
+"""Rollout: how much of each input token reaches each output token through all layers, in base and in tuned."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from attncompare.analyses.routes import Routes
+from attncompare.plots.canvas import (
+    BODY,
+    DPI,
+    HEADING,
+    LINE,
+    PAD,
+    card,
+    footer,
+    heading,
+    lines,
+    write,
+)
+from attncompare.plots.colors import BASE, DIVERGING, MUTED, TUNED, reach
+from attncompare.plots.head import WIDTH
+from attncompare.plots.labels import wrap
+from attncompare.plots.maps import SUBTITLE, Layout, color_bar, draw, layout, map_title, trio, trio_height
+from attncompare.plots.row import later_keys, row, row_alt
+from attncompare.plots.sides import binned, remarks, side
+from attncompare.plots.wording import gain_and_loss, strongest
+
+_TITLE = "Attention rollout, base to tuned"
+_BELOW = "share of each input token (key) in each output token (query), followed through all layers"
+
+
+def rollout(
+    routes: Routes,
+    *,
+    limits: tuple[float, float] | None = None,
+    delta_limit: float | None = None,
+    lift_limit: float | None = None,
+) -> Figure:
+    """Rollout of base and tuned on one scale, and their difference; for one output token, bars.
+
+    Causal models with a lift get a second row: log2 of rollout over what uniform attention would give. ``limits`` are
+    the ends of the shared scale, ``delta_limit`` and ``lift_limit`` the reach of the signed ones (default: the data's).
+    """
+    if len(routes.queries) == 1:
+        return row(routes, limits=limits)
+    queries, keys = side(routes.tokens, routes.queries), side(routes.tokens)
+    place = layout(queries, keys, WIDTH - 2 * PAD)
+    width = max(place.total(3) + 2 * PAD, 1000)
+    base, tuned = _visible(routes)
+    lift = routes.log2_lift_base is not None and routes.log2_lift_tuned is not None
+    below = lines(_footnote(routes, remarks(queries, keys, masked=bool(np.isnan(base).any()))), width - 2 * PAD)
+    lift_top = PAD + HEADING + trio_height(place) + 16
+    end = lift_top + trio_height(place) if lift else lift_top - 16
+    figure = card(width, end + LINE * len(below) + PAD - 8)
+    heading(figure, _TITLE, _BELOW)
+    sides = binned(base, queries, keys), binned(tuned, queries, keys)
+    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit)
+    if lift:
+        _lift(figure, place, lift_top, routes, lift_limit)
+    footer(figure, end, below)
+    return figure
+
+
+def rollout_alt(routes: Routes) -> str:
+    """What the picture of :func:`rollout` shows, in words and true numbers."""
+    if len(routes.queries) == 1:
+        return row_alt(routes)
+    base, tuned = _visible(routes)
+    at = routes.queries
+    lift = "" if routes.log2_lift_base is None else " A second row shows the log2 lift over uniform attention."
+    return (
+        f"Three maps of attention rollout, {len(at)} output tokens by {len(routes.tokens)} input tokens: base, tuned, "
+        f"tuned minus base. Strongest in base: {strongest(routes.tokens, base, at)}; in tuned: "
+        f"{strongest(routes.tokens, tuned, at)}. {gain_and_loss(routes.tokens, tuned - base, at)}{lift}"
+    )
+
+
+def _visible(routes: Routes) -> tuple[np.ndarray, np.ndarray]:
+    """Both matrices, blank where later tokens reach no output, as in every causal model."""
+    later = later_keys(routes)
+    if later is None:
+        return routes.base, routes.tuned
+    return np.where(later, np.nan, routes.base), np.where(later, np.nan, routes.tuned)
+
+
+def _footnote(routes: Routes, remarks: str) -> str:
+    # Without masked keys nobody expects a lift, so its absence needs no word.
+    no_lift = f" No lift: {routes.lift_omitted}." if routes.lift_omitted and later_keys(routes) is not None else ""
+    return f"A row is one output token and sums to 1. {remarks}{no_lift}"
+
+
+def _lift(figure: Figure, place: Layout, top: float, routes: Routes, limit: float | None) -> None:
+    """The second row: how rollout compares with uniform attention, and in words how to read it."""
+    base, tuned = (
+        binned(np.asarray(lift), place.queries, place.keys, mass=False)
+        for lift in (routes.log2_lift_base, routes.log2_lift_tuned)
+    )
+    far = limit or reach(base, tuned)
+    for index, (name, color, values) in enumerate((("lift, base", BASE, base), ("lift, tuned", TUNED, tuned))):
+        map_title(figure, PAD + place.x(index), top, name, color)
+        draw(figure, place, (PAD, top + SUBTITLE), index, values, DIVERGING, (-far, far), name)
+    y = top + SUBTITLE + place.above + place.height + 16
+    span = place.x(1) + place.width - place.x(0)
+    color_bar(figure, (PAD + place.x(0), y, span), DIVERGING, (-far, far), "log2 of rollout over uniform attention")
+    x = PAD + place.x(2)
+    map_title(figure, x, top, "How to read lift", MUTED)
+    text = (
+        "In a causal model the first tokens collect rollout whatever the weights are. Lift compares with a model that "
+        "attends evenly under the same mask: 0 is what position alone explains, +1 twice as much, −1 half. Hatched: "
+        "masked, or too little expected to compare."
+    )
+    for line, words in enumerate(wrap(text, place.width, BODY, DPI)):
+        write(figure, x, top + SUBTITLE + 20 + line * LINE, words, points=BODY, color=MUTED)

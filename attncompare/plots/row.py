@@ -1,0 +1,138 @@
+"""Rollout of one output token as bars over the input tokens: long texts, or a token that was asked for."""
+
+from collections.abc import Sequence
+from math import ceil, cos, radians, sin
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attncompare.analyses.routes import Routes
+from attncompare.plots.canvas import DPI, HEADING, LINE, PAD, box, card, footer, heading, lines, style, write
+from attncompare.plots.colors import BASE, FAINT, GAINED, INK, LINE_COLOR, LOST, MUTED, TUNED, top
+from attncompare.plots.labels import readable, widest
+from attncompare.plots.sides import Side, binned, remarks, side
+from attncompare.plots.wording import gain_and_loss, signed, strongest
+
+_WIDTH = 1800
+_LEFT = 76  # room for the numbers of the axis
+_PANEL, _GAP = 230, 46
+
+
+def row(routes: Routes, *, limits: tuple[float, float] | None = None) -> Figure:
+    """Bars for the one output token of ``routes``: base beside tuned, their difference, and the lift where there is one.
+
+    ``limits`` are the ends of the axis of base and tuned (default: 0 to the largest).
+    """
+    shown = routes.queries[0] + 1 if later_keys(routes) is not None else len(routes.tokens)
+    keys, one = side(routes.tokens[:shown]), side(routes.tokens, routes.queries)
+    base, tuned = (binned(sums[:, :shown], one, keys)[0] for sums in (routes.base, routes.tuned))
+    panels: list[tuple[str, tuple[np.ndarray, ...], tuple[float, float]]] = [
+        ("share of rollout", (base, tuned), limits or (0.0, top(base, tuned))),
+        ("tuned − base", (tuned - base,), _around(tuned - base)),
+    ]
+    if routes.log2_lift_base is not None and routes.log2_lift_tuned is not None:
+        lifts = tuple(
+            binned(lift[:, :shown], one, keys, mass=False)[0]
+            for lift in (routes.log2_lift_base, routes.log2_lift_tuned)
+        )
+        panels.append(("log2 lift over uniform attention", lifts, _around(*lifts)))
+    cell = min((_WIDTH - 2 * PAD - _LEFT) // keys.cells, 96)
+    width = max(keys.cells * cell + _LEFT + 2 * PAD, 1000)
+    ticks, angle = keys.ticks(), 60 if cell * keys.step >= 24 else 90
+    names = ceil(widest((text for _, text, _ in ticks), 8, DPI) * sin(radians(angle)) + 17 * cos(radians(angle))) + 14
+    below = lines(_footnote(routes, keys), width - 2 * PAD)
+    start = PAD + HEADING + 30
+    end = start + len(panels) * (_PANEL + _GAP) - _GAP + names + 8
+    figure = card(width, end + LINE * len(below) + PAD - 8)
+    heading(figure, f"Attention rollout of token {routes.queries[0]}, base to tuned", _below(routes))
+    for index, (name, values, ends) in enumerate(panels):
+        y = start + index * (_PANEL + _GAP)
+        axes = box(figure, PAD + _LEFT, y, keys.cells * cell, _PANEL)
+        axes.set(xlim=(-0.5, keys.cells - 0.5), ylim=ends)
+        axes.set_label(name)
+        _panel(figure, axes, (PAD + _LEFT, y), name, len(values))
+        _bars(axes, values, cell)
+    _names(axes, ticks, angle)
+    footer(figure, end, below)
+    return figure
+
+
+def row_alt(routes: Routes) -> str:
+    """What the picture of :func:`row` shows, in words and true numbers."""
+    base, tuned = routes.base, routes.tuned
+    return (
+        f"Bars of attention rollout for output token {routes.queries[0]} over {len(routes.tokens)} input tokens. "
+        f"Strongest in base: {strongest(routes.tokens, base, routes.queries)}; in tuned: "
+        f"{strongest(routes.tokens, tuned, routes.queries)}. "
+        f"{gain_and_loss(routes.tokens, tuned - base, routes.queries)}"
+    )
+
+
+def later_keys(routes: Routes) -> np.ndarray | None:
+    """``[query, token]``: keys after their query, if they reach no output at all; None where some do.
+
+    They are masked in every causal model, and 0 in its rollout.
+    """
+    later = np.arange(len(routes.tokens))[None] > np.array(routes.queries)[:, None]
+    return None if routes.base[later].any() or routes.tuned[later].any() or not later.any() else later
+
+
+def _around(*values: np.ndarray) -> tuple[float, float]:
+    """Ends of an axis that holds all finite values and 0."""
+    finite = np.concatenate([value[np.isfinite(value)] for value in values])
+    low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
+    return (low, high) if low < high else (-1.0, 1.0)
+
+
+def _below(routes: Routes) -> str:
+    token = readable(routes.tokens[routes.queries[0]].text, 20)
+    return f"share of each input token in the output “{token}”, followed through all layers"
+
+
+def _footnote(routes: Routes, keys: Side) -> str:
+    masked = later_keys(routes) is not None
+    later = " Later tokens are masked and left out." if masked else ""
+    last = routes.queries[0] == len(routes.tokens) - 1  # nothing can show here whether the model is causal
+    no_lift = f" No lift: {routes.lift_omitted}." if routes.lift_omitted and (masked or last) else ""
+    note = remarks(side(routes.tokens, routes.queries), keys, masked=False)
+    return f"Base and tuned each sum to 1. {note}{later}{no_lift}"
+
+
+def _panel(figure: Figure, axes: Axes, corner: tuple[float, float], name: str, sides: int) -> None:
+    """Name, numbers and lines of one panel."""
+    write(figure, corner[0], corner[1] - 12, name, color=INK, fontweight="bold")
+    low, high = axes.get_ylim()
+    ticks = sorted({low, 0.0, high} if low < 0 else {low, (low + high) / 2, high})
+    ticks = [tick for tick in ticks if tick in (low, high) or min(tick - low, high - tick) > 0.12 * (high - low)]
+    texts = ["0" if not tick else signed(tick, ".2g") if low < 0 else f"{tick:.2g}" for tick in ticks]
+    axes.set_yticks(ticks, texts, **style(color=MUTED))
+    axes.tick_params(length=0, pad=5)
+    axes.grid(True, axis="y", color=LINE_COLOR, linewidth=0.5)
+    axes.set_axisbelow(True)
+    if sides == 2:
+        x = corner[0] + 330
+        for label, color in (("base", BASE), ("tuned", TUNED)):
+            write(figure, x, corner[1] - 12, f"■ {label}", color=color, fontweight="bold")
+            x += 110
+
+
+def _bars(axes: Axes, values: Sequence[np.ndarray], cell: int) -> None:
+    """All bars of a panel in one artist a side: hundreds of rectangles would take seconds."""
+    thick = cell * (0.8 if len(values) == 1 else 0.4)
+    places = np.arange(len(values[0]))
+    for index, heights in enumerate(values):
+        if len(values) == 1:
+            colors: Sequence[str] | str = [GAINED if height > 0 else LOST for height in heights]
+        else:
+            colors = (BASE, TUNED)[index]
+        offset = (index - (len(values) - 1) / 2) * 0.4
+        axes.vlines(places + offset, 0, heights, colors=colors, linewidth=thick * 72 / DPI, capstyle="butt")
+
+
+def _names(axes: Axes, ticks: Sequence[tuple[int, str, bool]], angle: int) -> None:
+    cells, texts = [cell for cell, _, _ in ticks], [text for _, text, _ in ticks]
+    axes.set_xticks(cells, texts, **style(), rotation=angle, rotation_mode="anchor", ha="right", va="center")
+    for label, (_, text, marked) in zip(axes.get_xticklabels(), ticks, strict=True):
+        if marked:
+            label.set(color=FAINT, fontstyle="italic" if text.isascii() else "normal")

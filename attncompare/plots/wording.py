@@ -1,0 +1,127 @@
+"""How a metric is shown: its title, the ends and colours of its scale, its numbers. Knows nothing about layout."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.colors import Colormap
+
+from attncompare.analyses.comparison import Comparison
+from attncompare.attention import Token
+from attncompare.metrics import Metric
+from attncompare.plots.colors import DIVERGING, REVERSED, SEQUENTIAL, reach, top
+from attncompare.plots.labels import readable, tail, token_label, width
+
+
+def title(metric: Metric) -> str:
+    """The metric as the title of a picture of heads."""
+    how = {"delta": ", tuned minus base", "level": ""}.get(metric.kind, ", base to tuned")
+    return f"{metric.title} by head{how}"
+
+
+def provenance(comparison: Comparison, ems: float) -> str:
+    """Which checkpoints and how many tokens, in one line; long ids lose their beginning."""
+    count = len(comparison.tokens)
+    rest = f" · {count} {'token' if count == 1 else 'tokens'}"
+    base, tuned = readable(comparison.base.id, 200), readable(comparison.tuned.id, 200)
+    room = ems - width(f" → {rest}")
+    if width(base + tuned) > room:
+        shorter = min(width(base), width(tuned), room / 2)
+        base, tuned = (tail(name, shorter if width(name) <= shorter else room - shorter) for name in (base, tuned))
+    return f"{base} → {tuned}{rest}"
+
+
+def scale_limits(metric: Metric, values: np.ndarray) -> tuple[float, float]:
+    """Ends of the colour scale: 0 at the bottom of a divergence, the top of a similarity at its 1, 0 amid a delta."""
+    if metric.kind == "delta":
+        return -reach(values), reach(values)
+    if metric.kind == "similarity":
+        low = float(np.nanmin(values, initial=1.0))
+        return (low, 1.0) if low < 1 else (0.0, 1.0)
+    return 0.0, top(values)
+
+
+def scale(metric: Metric) -> Colormap:
+    """Colours of the metric: dark always means far from unchanged."""
+    return {"delta": DIVERGING, "similarity": REVERSED}.get(metric.kind, SEQUENTIAL)
+
+
+def change(metric: Metric, values: np.ndarray) -> np.ndarray:
+    """How far each head is from unchanged, only to rank heads; -inf where not measured."""
+    far = {"delta": np.abs(values), "similarity": -values}.get(metric.kind, values)
+    return np.where(np.isfinite(values), far, -np.inf)
+
+
+def extreme(metric: Metric, values: np.ndarray) -> tuple[int, int] | None:
+    """The (layer, head) that stands out most; None where nothing does."""
+    far = change(metric, values)
+    finite = far[np.isfinite(far)]
+    if not finite.size or finite.min() == finite.max():
+        return None
+    layer, head = np.unravel_index(int(far.argmax()), far.shape)
+    return int(layer), int(head)
+
+
+def superlative(metric: Metric) -> str:
+    """The word for heads that stand out."""
+    return {"similarity": "Lowest", "delta": "Largest either way", "level": "Highest"}.get(metric.kind, "Largest")
+
+
+def number(value: float, metric: Metric) -> str:
+    """A value with its sign where it has one."""
+    return signed(value, ".3g") if metric.kind == "delta" else f"{value:.3g}"
+
+
+def signed(value: float, digits: str = ".2f") -> str:
+    """A value with a true minus or a plus; more decimals where two would say 0.
+
+    >>> signed(-0.351), signed(0.002)
+    ('−0.35', '+0.002')
+    """
+    if digits == ".2f" and 0 < abs(value) < 0.005:
+        digits = ".1g" if abs(value) >= 5e-5 else ".0e"
+    return f"{value:+{digits}}".replace("-", "−")
+
+
+def strongest(tokens: Sequence[Token], matrix: np.ndarray, queries: Sequence[int] | None = None) -> str:
+    """The largest cell of ``matrix[query, key]`` in words; ``queries`` says which tokens the rows are, default all."""
+    if not np.isfinite(matrix).any():
+        return "none"
+    return _link(tokens, matrix, queries, int(np.nanargmax(matrix)), "{:.2f}".format)
+
+
+def gain_and_loss(tokens: Sequence[Token], delta: np.ndarray, queries: Sequence[int] | None = None) -> str:
+    """The largest rise and fall of a difference in words."""
+    if not np.isfinite(delta).any() or not np.nan_to_num(delta).any():
+        return "Nothing changed."
+    gain = _link(tokens, delta, queries, int(np.nanargmax(delta)), signed)
+    loss = _link(tokens, delta, queries, int(np.nanargmin(delta)), signed)
+    return f"Largest gain: {gain}; largest loss: {loss}."
+
+
+def _link(
+    tokens: Sequence[Token],
+    matrix: np.ndarray,
+    queries: Sequence[int] | None,
+    place: int,
+    write: Callable[[float], str],
+) -> str:
+    row, key = divmod(place, matrix.shape[1])
+    query = row if queries is None else queries[row]
+    return f"{token_label(tokens, query)} to {token_label(tokens, key)} {write(float(matrix[row, key]))}"
+
+
+def decimals(high: float) -> int:
+    """Decimals that tell cells apart when the largest is ``high``."""
+    return 0 if high >= 9.95 else 1 if high >= 1.995 else 2 if high >= 0.0995 else 3
+
+
+def short(value: float, places: int, *, sign: bool = False) -> str:
+    """A number in few characters, ``.05`` or ``+.05``; a plain 0 is exactly 0.
+
+    >>> short(0.052, 2), short(-0.052, 2, sign=True), short(0.0, 2), short(0.001, 2)
+    ('.05', '−.05', '0', '.00')
+    """
+    if value == 0:
+        return "0"
+    text = f"{abs(value):.{places}f}".removeprefix("0") or "0"
+    return ("−" if value < 0 else "+" if sign else "") + text

@@ -1,0 +1,62 @@
+"""The page: header, state, tabs in the order of the screen, endpoints."""
+
+import logging
+import os
+import threading
+
+import gradio as gr
+
+from attncompare import plots
+from attncompare.models.checkpoint import any_folder, page_policy
+from attncompare.ui.changed import changed_tab, top
+from attncompare.ui.endpoints import endpoints
+from attncompare.ui.files import examples
+from attncompare.ui.flow import flow_tab
+from attncompare.ui.header import header
+from attncompare.ui.questions import ask_comparison, question, unheard
+
+CACHE_SECONDS = (3600, 7200)
+"""How often pictures and tables are swept, and how old they grow."""
+
+HOW_TO_READ = """
+- A **row** of attention is one token looking at the others; it sums to 1. Hatched cells are masked: the token may not look
+  there.
+- **Divergence** is the Jensen-Shannon divergence of a head's rows in base and tuned, in bits: 0 is no change, 1 is rows
+  that have nothing in common. It is a mean over the rows of this one text.
+- **Delta** is always tuned minus base: red gained attention, blue lost it.
+- **Sinks** are tokens such as [CLS], [SEP] or the first one, where attention goes that has nothing better to do. Mass that
+  moves to or from a sink often changes little; mass that moves between content tokens is the part to look at.
+- **High attention is not an explanation.** A head can look hard at a token that it copies nothing from, and a head that
+  moved far need not matter to the answer. These pictures say what changed. They do not say why, nor that it mattered.
+- **One text is an anecdote.** There is no yardstick of noise here: try other texts before believing what one shows.
+"""
+
+
+def build(*, loopback: bool = False) -> gr.Blocks:
+    """The page, with no model loaded. ``loopback``: only the person who starts it can reach it, so folders may be opened."""
+    local = page_policy(loopback, os.environ)
+    with gr.Blocks(title="attncompare", analytics_enabled=False, delete_cache=CACHE_SECONDS) as demo:
+        answer = header(local)
+        with gr.Tabs():
+            changed_tab(answer, local)
+            flow_tab(answer, local)
+        with gr.Accordion("How to read this", open=False, elem_id="how"):
+            gr.Markdown(HOW_TO_READ)
+        endpoints(local)
+    return demo.queue(api_open=False, max_size=64)
+
+
+def warm_up() -> threading.Thread:
+    """Answer the first example in the background, so that the first visitor waits for no model and no font."""
+
+    def body() -> None:
+        try:
+            answer = ask_comparison(question("", "", examples()[0]["text"]), any_folder, unheard)
+            for figure in (plots.heads(answer.comparison), plots.head(answer.comparison.head(*top(answer)))):
+                plots.png(figure)
+        except Exception:  # the page serves other pairs all the same, and tells whoever asks for this one
+            logging.getLogger("attncompare.ui").warning("the embedded pair could not be prepared", exc_info=True)
+
+    thread = threading.Thread(target=body, name="attncompare-warm-up", daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,1 @@
+"""Speed of attncompare, measured. One command: ``python -m benchmarks``."""

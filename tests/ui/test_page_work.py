@@ -1,0 +1,71 @@
+"""Work that is followed: it reports, returns, raises, waits its turn, and stops when nobody follows it any more."""
+
+import threading
+
+import pytest
+
+from attncompare.ui.questions import unheard
+from attncompare.ui.work import Step, follow, turn
+
+
+def test_returns_what_the_work_returned_and_shows_its_steps() -> None:
+    seen = threading.Event()
+
+    def work(progress) -> str:
+        progress("reading", 1, 2)
+        seen.wait(10)
+        return "done"
+
+    steps = follow(work, lambda step: step)
+    shown = next(steps)
+    while shown == Step("starting"):
+        shown = next(steps)
+    assert shown == Step("reading", 1, 2)
+    seen.set()
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+    assert end.value.value == "done"
+
+
+def test_raises_what_the_work_raised() -> None:
+    def work(progress) -> None:
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        list(follow(work, str))
+
+
+def test_work_ends_at_its_next_report_once_the_generator_is_closed() -> None:
+    ended, go = threading.Event(), threading.Event()
+
+    def work(progress) -> None:
+        try:
+            go.wait(10)
+            for layer in range(1000):
+                progress("reading", layer, 1000)
+            raise AssertionError("was never stopped")
+        finally:
+            ended.set()
+
+    steps = follow(work, str)
+    next(steps)
+    steps.close()
+    go.set()
+    assert ended.wait(10)
+
+
+def test_a_turn_is_waited_for_and_given_back_after_an_error() -> None:
+    told = threading.Event()
+
+    def second() -> None:
+        with turn(lambda name, done, total: told.set()):
+            pass
+
+    with pytest.raises(ZeroDivisionError), turn(unheard):  # noqa: PT012
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(10)
+        raise ZeroDivisionError
+    thread.join(10)
+    assert not thread.is_alive()
