@@ -27,8 +27,8 @@ top is random.
 
 **Test accuracy {test[accuracy]:.3f}, 95 % interval {test[interval_95][0]:.3f} to {test[interval_95][1]:.3f}**
 (Wilson; {test[correct]} of {test[n]} sentences; always naming the commoner label gives
-{test[majority_accuracy]:.3f}). Recall: negative {test[recall][negative]:.3f}, positive
-{test[recall][positive]:.3f}.
+{test[majority_accuracy]:.3f}). Recall: {test[recall][negative]:.3f} of the negative sentences,
+{test[recall][positive]:.3f} of the positive ones.
 Scored once, on the fp16 files in `final` read back from disk, after the recipe had been chosen. The range of
 recipes came from an earlier trial, which had been scored on a held-out tenth of the same corpus.
 
@@ -58,13 +58,14 @@ The recipe in bold had the best dev accuracy after its last step:
 
 The dev part has {dev_n} sentences, so an accuracy there has a standard error near {dev_error:.3f}; recipes
 closer than that are not told apart by it, and the best one is a little flattered by having been chosen.
+What is equal in all rows was not varied.
 
 ## On the way
 
 {curve_table}
 
-Training loss is the mean since the row before, with dropout on; dev loss and accuracy are of the float32
-weights at that step. The fp16 files of `final` reach {dev_accuracy_as_shipped:.4f} on dev.
+Training loss is the mean since the row before, with the base's own dropout on; dev loss and accuracy are of
+the float32 weights at that step. The fp16 files of `final` reach {dev_accuracy_as_shipped:.4f} on dev.
 
 ## Limits
 

@@ -133,6 +133,7 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
     weights = folder / "adapter_model.safetensors"
     halved = {name: tensor.half() for name, tensor in load_file(weights).items()}
     save_file(halved, weights, metadata={"format": "pt"})
+    weights.chmod(0o644)  # safetensors leaves it readable by its owner alone
     (folder / "labels.json").write_text(json.dumps({"id2label": dict(enumerate(LABELS))}, indent=2) + "\n")
 
 

@@ -29,6 +29,7 @@ ASK_AGAIN_SECONDS = 300.0
 click."""
 
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
+_CONFIGS = ("adapter_config.json", "config.json")
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _COMPANION = re.compile(r"[\w.-]+\.(json|txt|model|jinja)", re.ASCII)
 
@@ -79,7 +80,7 @@ def fetch(repo_id: str, revision: str | None) -> Snapshot:
 
 
 def _fetch(repo_id: str, revision: str | None) -> Snapshot:
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
     # The classes of connection errors belong to the HTTP client that the hub's library uses now, hence Exception.
     try:
@@ -91,6 +92,8 @@ def _fetch(repo_id: str, revision: str | None) -> Snapshot:
     _check_size(repo_id, [sizes[name] for name in wanted])
     try:
         folder = snapshot_download(repo_id, revision=info.sha, allow_patterns=wanted)
+        # Asked for by the branch's name, a small file makes the library note which commit that is, for offline use.
+        hf_hub_download(repo_id, next(name for name in _CONFIGS if name in wanted), revision=revision)
     except Exception as error:
         _explain(error, repo_id, revision)
     return Snapshot(Path(folder), str(info.sha))
@@ -106,6 +109,8 @@ def _wanted(repo_id: str, names: Mapping[str, int | None]) -> list[str]:
         weights = [name for name in names if _WEIGHTS.fullmatch(name)]
     if not weights:
         refuse_weightless(repo_id, names)
+    if not any(name in names for name in _CONFIGS):
+        raise CheckpointError(f"{repo_id!r} has no config.json, which says what model the weights are of.")
     return sorted(weights + [name for name in names if _COMPANION.fullmatch(name)])
 
 
@@ -141,7 +146,7 @@ def _cached(error: Exception, repo_id: str, revision: str | None) -> Snapshot | 
 
     if isinstance(error, (RepositoryNotFoundError, RevisionNotFoundError)):
         return None
-    for name in ("config.json", "adapter_config.json"):
+    for name in _CONFIGS:
         path = try_to_load_from_cache(repo_id, name, revision=revision)
         # An interrupted download may have left the small files alone.
         if isinstance(path, str) and any(Path(path).parent.glob("*.safetensors")):

@@ -28,9 +28,11 @@ from attncompare.errors import UnsupportedModel
 SDPA_NAME = "attncompare"
 OWN_NAME = "attncompare-own"
 
-ROW_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
-"""Largest difference between tap rows and the family's own weights that the self-check accepts (masses in [0, 1]); half
-precision weights are rounded by the family itself, the tap's rows are not."""
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 0.03, torch.bfloat16: 0.1}
+"""What the self-check accepts: total variation between tap rows and the family's own weights, mean over a layer's rows, and
+relative difference of the last hidden state. Half precision rounds differently in the two passes and drifts apart from layer
+to layer (measured on three-layer random models: 0.02 for bfloat16, 0.004 for float16, 1e-6 for float32); a wrong mask or
+scaling moves a third of the mass and more."""
 
 PROBE_TOKENS = 24
 
@@ -268,13 +270,14 @@ def _difference(expected: list[Tensor], calls: list[LayerCall], eager: Tensor, t
     """What is wrong with the tap on the probe, or an empty string."""
     if len(calls) != len(expected) or not calls:
         return f"{len(calls)} attention calls were seen for {len(expected)} layers of attention"
-    tolerance = ROW_TOLERANCE.get(eager.dtype, 1e-4)
+    tolerance = TOLERANCE.get(eager.dtype, 1e-4)
     heads = list(range(calls[0].heads))
-    worst = max(
-        float((call.rows(heads) - rows[0].float()).abs().max()) for call, rows in zip(calls, expected, strict=True)
-    )
+    moved = [
+        (call.rows(heads) - rows[0].float()).abs().sum(-1).mean() / 2
+        for call, rows in zip(calls, expected, strict=True)
+    ]
+    worst = float(torch.stack(moved).max())
     if not worst <= tolerance:
-        return f"rows differ by {worst:.1e} from its own eager attention"
-    scale = float(eager.float().abs().max()) or 1.0
-    output = float((tapped.float() - eager.float()).abs().max()) / scale
-    return "" if output <= 10 * tolerance else f"its output differs by {output:.1e} (relative) from eager attention"
+        return f"{worst:.1%} of the attention differs from its own eager attention"
+    drift = float((tapped.float() - eager.float()).abs().mean() / eager.float().abs().mean())
+    return "" if drift <= 10 * tolerance else f"its output differs by {drift:.1%} from eager attention"

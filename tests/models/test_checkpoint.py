@@ -245,11 +245,12 @@ def test_size_is_judged_before_the_download(bert: Path, hub: Hub, monkeypatch: p
         resolve("org/large", no_folder)
     monkeypatch.setenv("ATTNCOMPARE_MAX_GB", "0.00001")
     hub.add("org/small", bert)
-    with refused(CheckpointError, "at most 1e-05 GB"):
+    with refused(CheckpointError, "'org/small' is", "at most 1e-05 GB"):
         resolve("org/small", no_folder)
     monkeypatch.setenv("ATTNCOMPARE_MAX_GB", "plenty")
     with refused(BadInput, "ATTNCOMPARE_MAX_GB must be a number", "'plenty'"):
         resolve("org/small", no_folder)
+    monkeypatch.delenv("ATTNCOMPARE_MAX_GB")
     hub.add("org/silent", bert, sizes={"model.safetensors": None})
     with refused(CheckpointError, "doesn't say how large"):
         resolve("org/silent", no_folder)
@@ -262,6 +263,14 @@ def test_pickles_on_the_hub_are_not_downloaded(hub: Hub, tmp_path: Path) -> None
     hub.add("org/old", tmp_path)
     with refused(CheckpointError, "only as pytorch_model.bin", "safetensors"):
         resolve("org/old", no_folder)
+    assert hub.downloads == []
+
+
+def test_a_repository_without_configuration(bert: Path, hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes((bert / "model.safetensors").read_bytes())
+    hub.add("org/bare", tmp_path)
+    with refused(CheckpointError, "'org/bare' has no config.json"):
+        resolve("org/bare", no_folder)
     assert hub.downloads == []
 
 

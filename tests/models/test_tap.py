@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from attncompare.errors import UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.tap import LayerCall
-from tests.conftest import VOCABULARY, eager_attentions, mean_normalised_entropy, random_model
+from tests.conftest import (
+    CONFIGS,
+    VOCABULARY,
+    draw_weights,
+    eager_attentions,
+    mean_normalised_entropy,
+    random_model,
+)
 
 
 def recorded(model: nn.Module, ids: Tensor) -> list[LayerCall]:
@@ -115,5 +122,27 @@ def test_the_self_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         honest(module, query, key, mask, {**options, "scaling": 1.0}, own)
 
     monkeypatch.setattr(tap, "_report", wrong)
-    with pytest.raises(UnsupportedModel, match="rows differ by"):
+    with pytest.raises(UnsupportedModel, match="of the attention differs from its own eager"):
         random_model("bert", seed=7)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_passes_the_self_check(family: str, dtype: torch.dtype) -> None:
+    """The two passes round differently; that is no reason to refuse a model."""
+    model = transformers.AutoModel.from_config(CONFIGS[family]).eval()
+    draw_weights(model, seed=8)
+    tap.install(model.to(dtype))
+    assert model.config._attn_implementation in (tap.SDPA_NAME, tap.OWN_NAME)
+
+
+def test_a_wrong_mask_is_noticed_in_half_precision_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = tap._report
+
+    def blind(module, query, key, mask, options, own) -> None:
+        honest(module, query, key, None, {**options, "is_causal": False}, own)
+
+    monkeypatch.setattr(tap, "_report", blind)
+    model = transformers.AutoModel.from_config(CONFIGS["llama"]).eval()
+    draw_weights(model, seed=9)
+    with pytest.raises(UnsupportedModel, match="of the attention differs"):
+        tap.install(model.to(torch.bfloat16))
