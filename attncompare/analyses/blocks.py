@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from attncompare.errors import PairMismatch
 from attncompare.metrics.kernel import Block
 from attncompare.models.tap import LayerCall
@@ -15,6 +19,15 @@ def spans(call: LayerCall) -> Iterator[tuple[int, int]]:
     rows = max(1, BLOCK_CELLS // (call.heads * call.key.shape[2]))
     for start in range(0, call.queries, rows):
         yield start, min(start + rows, call.queries)
+
+
+def head_map(call: LayerCall, head: int) -> Float[Tensor, "query key"]:
+    """One head's attention over the whole text, 0 where masked; the other heads never exist beyond a block."""
+    rows = torch.zeros(call.queries, call.key.shape[2])
+    for start, stop in spans(call):
+        block = call.block(start, stop)[0][head]
+        rows[start:stop, : block.shape[1]] = block
+    return rows
 
 
 def blocks(base: LayerCall, tuned: LayerCall) -> Iterator[Block]:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from attncompare.analyses.routes import json_rows
+from attncompare.analyses.blocks import head_map
+from attncompare.analyses.routes import FULL_TOKENS, json_rows
 from attncompare.attention import Token, frozen, head_name
 from attncompare.errors import BadInput, TraceGone
 from attncompare.metrics.divergence import jsd_bits, wasserstein_tokens
@@ -48,16 +49,18 @@ class HeadMaps:
         return pd.DataFrame({**columns, "delta": self.delta[query, key]})
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON values; a masked cell is null."""
+        """The record as JSON values; a masked cell is null, and so are the maps of a text of more than 512 tokens."""
+        whole = len(self.tokens) <= FULL_TOKENS
         return {
             "layer": self.layer,
             "head": self.head,
             "jsd_bits": self.jsd_bits,
             "wasserstein_tokens": self.wasserstein_tokens,
             "tokens": [token.text for token in self.tokens],
-            "base": json_rows(self.base),
-            "tuned": json_rows(self.tuned),
-            "delta": json_rows(self.delta),
+            "base": json_rows(self.base) if whole else None,
+            "tuned": json_rows(self.tuned) if whole else None,
+            "delta": json_rows(self.delta) if whole else None,
+            "maps_omitted": None if whole else f"above {FULL_TOKENS} tokens",
         }
 
 
@@ -99,7 +102,7 @@ def require_head(layer: int, head: int, layers: int, heads: int) -> None:
 
 def _maps(layer: int, head: int, tokens: tuple[Token, ...], base: LayerCall, tuned: LayerCall) -> HeadMaps:
     visible = base.visible(0, base.queries)
-    rows = [call.rows([head])[0].cpu() for call in (base, tuned)]
+    rows = [head_map(call, head) for call in (base, tuned)]
     several = visible.sum(-1) > 1
     return HeadMaps(
         layer,

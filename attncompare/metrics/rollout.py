@@ -26,12 +26,12 @@ def advance(
 
 
 def retreat(
-    share: Float[Tensor, " token"], mean_rows: Float[Tensor, "block token"], start: int
+    share: Float[Tensor, " token"], mean_rows: Float[Tensor, "block key"], start: int
 ) -> Float[Tensor, " token"]:
     """Contribution of a block of queries when one output's row is followed down through a layer.
 
     ``share`` is the row so far, over this layer's outputs. Adding the results of all blocks gives the row over the layer's
-    inputs, without any N x N matrix.
+    inputs, without any N x N matrix. ``mean_rows`` may stop at the last key that the block can see.
     """
     block = share[start : start + mean_rows.shape[0]]
     rows = mean_rows.double()

@@ -1,9 +1,8 @@
 """Adapters: the tuned side of a pair as a twin of the base that shares its weights.
 
-The twin has modules of its own and the base's own tensors, so a pair costs little more memory than the base,
-and both sides run in parallel threads without a lock. An adapter is never merged into the base and never
-switched off: both would change a model that other threads are using. peft is imported where it is used: that
-takes seconds.
+The twin has modules of its own and the base's own tensors, so a pair costs little more memory than the base, and both
+sides run in parallel threads without a lock. An adapter is never merged into the base and never switched off: both
+would change a model that other threads are using. peft is imported where it is used: that takes seconds.
 """
 
 import copy
@@ -30,14 +29,12 @@ _LABEL_WEIGHTS = (
 )
 
 _PEFT = threading.Lock()
-"""Held while peft's warnings are ignored: Python keeps warning filters per process, and two threads that swap
-them at the same time could leave ours in place. What peft warns of (weights that are missing) is checked
-here."""
+"""Held while peft's warnings are ignored: Python keeps warning filters per process, and two threads that swap them at
+the same time could leave ours in place. What peft warns of (weights that are missing) is checked here."""
 
 
 def named_base(adapter: Checkpoint) -> str:
-    """The base that an adapter was trained on, as its configuration names it: ``org/name@revision`` or a
-    folder.
+    """The base that an adapter was trained on, as its configuration names it: ``org/name@revision`` or a folder.
 
     Raises:
         CheckpointError: if it names none.
@@ -94,9 +91,8 @@ def _saved_whole(adapter: Checkpoint) -> set[str]:
 def labels(adapter: Checkpoint, base_config: Any) -> dict[int, str]:
     """Names of the classes of the adapter's classifier, by index.
 
-    peft stores no names: they come from ``labels.json`` beside the adapter, else from the base's
-    configuration, else from a ``config.json`` beside the adapter, whichever has as many as the saved
-    classifier has rows.
+    peft stores no names: they come from ``labels.json`` beside the adapter, else from the base's configuration, else
+    from a ``config.json`` beside the adapter, whichever has as many as the saved classifier has rows.
     """
     shapes = {name.removeprefix(_PREFIX): shape for name, (_, shape) in adapter.shapes().items()}
     rows = next((shapes[name][0] for name in _LABEL_WEIGHTS if len(shapes.get(name, ())) == 2), None)
@@ -130,8 +126,7 @@ def _read_labels(adapter: Checkpoint, name: str) -> dict[int, str]:
 
 
 def twin(base: Any, adapter: Checkpoint) -> Any:
-    """The base with the adapter, as a model of its own that shares the base's tensors; the base stays as it
-    is.
+    """The base with the adapter, as a model of its own that shares the base's tensors; the base stays as it is.
 
     Raises:
         PairMismatch: if the adapter does not fit this base.
@@ -156,6 +151,8 @@ def twin(base: Any, adapter: Checkpoint) -> Any:
             )
     except (torch.OutOfMemoryError, MemoryError):
         raise CheckpointError(f"The adapter {adapter.id!r} doesn't fit into memory beside its base.") from None
+    except KeyError as error:
+        raise CheckpointError(f"The adapter {adapter.id!r} lacks {error.args[0]}, which it says it saved.") from None
     except Exception as error:  # targets not found, sizes that differ, unknown options: peft has no class for these
         raise PairMismatch(_misfit(adapter, base, reason(error, adapter))) from None
     if before != {name: (tensor.data_ptr(), tensor._version) for name, tensor in named_tensors(base).items()}:
@@ -167,12 +164,14 @@ def twin(base: Any, adapter: Checkpoint) -> Any:
 def _copy_sharing(base: Any, adapter: Checkpoint) -> Any:
     """New modules around the base's own tensors.
 
-    Biases and embeddings that the adapter replaces are loaded in place, so the copy gets its own of those;
-    modules that it saves as a whole are copied by peft.
+    Biases and embeddings that the adapter replaces are loaded in place, so the copy gets its own of those. Modules that
+    the adapter saves as a whole are copied by peft.
     """
     whole = set((adapter.adapter or {}).get("modules_to_save") or ())
-    names = {name.replace(".base_layer.", ".") for name in _saved_whole(adapter)}
-    own = {name for name in names if not whole.intersection(name.split("."))}
+    own = set()
+    for name in _saved_whole(adapter):
+        if ".original_module." in name or not whole.intersection(name.split(".")):
+            own.add(name.replace(".base_layer.", ".").replace(".original_module.", "."))
     memo = {id(tensor): tensor for name, tensor in named_tensors(base).items() if name not in own}
     return copy.deepcopy(base, memo)
 

@@ -1,7 +1,7 @@
 """What kind of model a checkpoint holds: its configuration and the class that both sides of a pair load with.
 
-A checkpoint may be anything that somebody uploaded, so a configuration is judged before memory is taken for
-it, and code that comes with it is never run. Knows nothing about weights beyond their number.
+A checkpoint may be anything that somebody uploaded, so a configuration is judged before memory is taken for it, and
+code that comes with it is never run. Knows nothing about weights beyond their number.
 """
 
 from typing import Any
@@ -104,9 +104,9 @@ def check_plausible(checkpoint: Checkpoint, chosen: Any, config: Any) -> None:
     """
     shapes = [torch.Size(shape) for _, shape in checkpoint.shapes().values()]
     stored = sum(shape.numel() for shape in shapes)
-    layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
     described = f"{layers} layers"
-    if layers <= len(shapes):  # building the modules of a million layers would already be the damage
+    if 1 <= layers <= len(shapes):  # building the modules of a million layers would already be the damage
         try:
             with torch.device("meta"), quiet():
                 model = getattr(chosen, "from_config", chosen)(config)

@@ -1,7 +1,7 @@
 """A bounded cache for what is expensive to make: the models of a pair, the traces of a text.
 
-It is bounded by number and by bytes (the least recently used goes first), safe to share between threads, and
-makes a missing value once however many threads ask for it. It knows nothing about what it keeps.
+It is bounded by number and by bytes (the least recently used goes first), safe to share between threads, and makes a
+missing value once however many threads ask for it. It knows nothing about what it keeps.
 """
 
 import threading
@@ -24,12 +24,10 @@ class _Flight(Generic[V]):
 
 
 class Cache(Generic[V]):
-    """Values by key, at most ``max_items`` of them and at most ``max_bytes`` in all, as ``size(value)``
-    measures them.
+    """Values by key, at most ``max_items`` of them and at most ``max_bytes`` in all, as ``size(value)`` measures them.
 
-    A value that alone exceeds ``max_bytes`` is handed out and not kept. Every function in :attr:`on_evict` is
-    called as ``function(key, value)``, outside the lock, when a value leaves the cache; append to it to
-    follow what goes.
+    A value that alone exceeds ``max_bytes`` is handed out and not kept. Every function in :attr:`on_evict` is called as
+    ``function(key, value)``, outside the lock, when a value leaves the cache; append to it to follow what goes.
     """
 
     def __init__(
@@ -61,10 +59,9 @@ class Cache(Generic[V]):
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of ``key``, made by ``make()`` if it is missing.
 
-        Threads that ask for a key while it is being made wait, and get the same value. An error that
-        attncompare raises on purpose is true for all of them, so they get it too; after any other exception
-        (the maker was cancelled, say) a waiting thread makes the value itself. Failures are not kept.
-        ``make`` must not ask for the same key.
+        Threads that ask for a key while it is being made wait, and get the same value. An error that attncompare raises
+        on purpose is true for all of them, so they get it too; after any other exception (the maker was cancelled, say)
+        a waiting thread makes the value itself. Failures are not kept. ``make`` must not ask for the same key.
         """
         while True:
             with self._lock:

@@ -1,5 +1,4 @@
-"""From what a person types (a hub id, a folder) to a :class:`~attncompare.models.folder.Checkpoint` on this
-machine.
+"""From what a person types (a hub id, a folder) to a :class:`~attncompare.models.folder.Checkpoint` on this machine.
 
 This module decides which local folders may be opened. It knows nothing about what is in them.
 """
@@ -35,8 +34,8 @@ def no_folder(folder: Path) -> bool:
 def page_policy(loopback: bool, environ: Mapping[str, str]) -> LocalRule:
     """The rule of a page: on a Space none, on loopback every folder, otherwise those that the host listed.
 
-    The person who looks at a page served on loopback is the one who started it. ``ATTNCOMPARE_LOCAL_PATHS``
-    lists folders as PATH does; what lies below them may be opened.
+    The person who looks at a page served on loopback is the one who started it. ``ATTNCOMPARE_LOCAL_PATHS`` lists
+    folders as PATH does; what lies below them may be opened.
     """
     if "SPACE_ID" in environ:
         return no_folder

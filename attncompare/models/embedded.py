@@ -37,8 +37,7 @@ def is_base(repo_id: str, revision: str | None) -> bool:
 def shipped(name: str) -> Path | None:
     """Folder of an adapter that comes with attncompare, from its name ``assets/…/…``; None if there is none.
 
-    Shipped adapters are public, so their names work wherever a hub id does, whatever the rule for local
-    folders is.
+    Shipped adapters are public, so their names work wherever a hub id does, whatever the rule for local folders is.
     """
     parts = PurePosixPath(name).parts
     if len(parts) < 2 or parts[0] != "assets" or ".." in parts:

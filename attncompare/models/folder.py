@@ -1,8 +1,6 @@
-"""One checkpoint as it lies on disk: which of its files are its weights, whether they are whole, what they
-hold.
+"""One checkpoint as it lies on disk: which of its files are its weights, whether they are whole, what they hold.
 
-Only JSON and safetensors are ever read, never a pickle. Knows nothing about models, and not where a folder
-came from.
+Only JSON and safetensors are ever read, never a pickle. Knows nothing about models, and not where a folder came from.
 """
 
 import hashlib
@@ -34,8 +32,7 @@ class Checkpoint:
     """The adapter's configuration; None for a full checkpoint."""
 
     def fingerprint(self) -> str:
-        """Changes when the files may have changed: the commit, or name, size and time of each file of a
-        folder."""
+        """Changes when the files may have changed: the commit, or name, size and time of each file of a folder."""
         if self.revision is not None:
             return f"{self.id}@{self.revision}"
         files = [file for file in self.folder.iterdir() if file.is_file()]
@@ -85,7 +82,7 @@ def open_folder(folder: Path, name: str, revision: str | None) -> Checkpoint:
     try:
         files = {file.name for file in folder.iterdir()}
     except OSError as error:
-        raise CheckpointError(f"{name!r} can't be opened ({error.strerror}): check its permissions.") from None
+        raise CheckpointError(f"{name!r} can't be opened: {error.strerror}.") from None
     adapter = _read_json(name, folder / "adapter_config.json") if "adapter_config.json" in files else None
     if adapter is not None:
         weights = {"adapter_model.safetensors"} & files

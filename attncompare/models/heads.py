@@ -1,8 +1,7 @@
-"""Which output head each side of a pair runs under: its own, the tuned model's on loan, or none worth
-comparing.
+"""Which output head each side of a pair runs under: its own, the tuned model's on loan, or none worth comparing.
 
-A head that a checkpoint lacks would be random. The tuned model's is lent to a base without one; a tuned model
-without one leaves the pair without outputs. Knows nothing about files.
+A head that a checkpoint lacks would be random. The tuned model's is lent to a base without one; a tuned model without
+one leaves the pair without outputs. Knows nothing about files.
 """
 
 import re
@@ -73,7 +72,7 @@ def adapter_models(
 
 def output_kind(models: Models, causal: bool) -> OutputKind:
     """What the outputs of both models are, if both mean the same."""
-    name, config = type(models.base).__name__, models.base.config
+    name, config = type(models.base).__name__, models.tuned.config
     if models.headless:
         return "none"
     if name.endswith("ForSequenceClassification"):
@@ -86,8 +85,7 @@ def output_kind(models: Models, causal: bool) -> OutputKind:
 
 
 def _take_labels(config: Any, labels: dict[int, str], chosen: Any) -> bool:
-    """Give a base's configuration the tuned model's labels; True if a head of its own would name other
-    things."""
+    """Give a base's configuration the tuned model's labels; True if a head of its own would name other things."""
     if not chosen.__name__.endswith(_LABELLED):
         return False
     own, config.id2label = dict(config.id2label), labels

@@ -1,8 +1,7 @@
-"""From an id on the Hugging Face Hub to files on disk: pinned to a commit, measured first, only what is
-needed.
+"""From an id on the Hugging Face Hub to files on disk: pinned to a commit, measured first, only what is needed.
 
-The size is read from the hub's metadata before anything is downloaded. A snapshot that is already on disk is
-used when the hub can't be reached. Knows nothing about models.
+The size is read from the hub's metadata before anything is downloaded. A snapshot that is already on disk is used when
+the hub can't be reached. Knows nothing about models.
 """
 
 import errno
@@ -20,13 +19,11 @@ from attncompare.models.cache import Cache
 from attncompare.models.folder import refuse_weightless
 
 MAX_GB = 20.0
-"""Largest download for one checkpoint, in units of 1e9 bytes; ATTNCOMPARE_MAX_GB in the environment overrides
-it."""
+"""Largest download for one checkpoint, in units of 1e9 bytes; ATTNCOMPARE_MAX_GB in the environment overrides it."""
 TIMEOUT_SECONDS = 10.0
 """How long the hub may take to answer a question about a repository."""
 ASK_AGAIN_SECONDS = 300.0
-"""How long the hub's answer to "which commit is that?" is taken to hold, so that a page does not ask at every
-click."""
+"""How long the hub's answer to "which commit is that?" is taken to hold, so that a page does not ask at every click."""
 
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
 _CONFIGS = ("adapter_config.json", "config.json")

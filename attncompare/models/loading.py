@@ -1,7 +1,7 @@
 """From files to a model and its tokenizer in memory.
 
-Only safetensors are read. What a checkpoint lacks is reported, never hidden behind fresh random weights.
-Knows nothing about pairs.
+Only safetensors are read. What a checkpoint lacks is reported, never hidden behind fresh random weights. Knows nothing
+about pairs.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,7 @@ _TOKENIZER_FILES = {
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model and those of its weights that its checkpoint did not fill: they are random and never to be
-    used."""
+    """A model and those of its weights that its checkpoint did not fill: they are random and never to be used."""
 
     model: Any
     head: frozenset[str]
@@ -73,8 +72,7 @@ def load(checkpoint: Checkpoint, chosen: Any, config: Any, dtype: torch.dtype, d
 
 
 def _is_body(name: str, head: set[str]) -> bool:
-    """Neither the head nor a pooler, which few checkpoints of encoders have trained and attention does
-    without."""
+    """Neither the head nor a pooler, which few checkpoints of encoders have trained and attention does without."""
     return name not in head and "pooler" not in name.split(".")
 
 

@@ -1,7 +1,7 @@
 """A pair: a base and a checkpoint tuned from it, loaded alike, ready to be compared.
 
-Both sides load with one class, one data type and one device. A base whose checkpoint lacks the tuned model's
-output head runs under the tuned model's head, and says so. This module knows nothing about attention.
+Both sides load with one class, one data type and one device. A base whose checkpoint lacks the tuned model's output
+head runs under the tuned model's head, and says so. This module knows nothing about attention.
 """
 
 from dataclasses import dataclass
@@ -54,8 +54,7 @@ class Pair:
 
 
 PAIRS: Cache[Pair] = Cache(max_items=2)
-"""Loaded pairs by :attr:`Pair.key`. Append to ``PAIRS.on_evict`` to forget what was made from a pair that
-goes."""
+"""Loaded pairs by :attr:`Pair.key`. Append to ``PAIRS.on_evict`` to forget what was made from a pair that goes."""
 
 
 def load_pair(
@@ -71,8 +70,7 @@ def load_pair(
         base: hub id (``org/name``, ``org/name@revision``) or folder; an adapter as ``tuned`` names its own.
         tuned: hub id or folder of a full checkpoint or of a LoRA adapter.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; the best there is if not given.
-        dtype: ``float32``, ``float16``, ``bfloat16``; if not given, float32 on a CPU and elsewhere the
-            checkpoint's.
+        dtype: ``float32``, ``float16``, ``bfloat16``; if not given, float32 on a CPU and elsewhere the checkpoint's.
 
     Raises:
         BadInput: if a side is missing, or device or dtype do not exist.
@@ -133,6 +131,8 @@ def _base_of(second: Checkpoint, local: LocalRule) -> Checkpoint:
             f"The adapter {second.id!r} names a local folder as its base, which is not opened here: give the base too."
         ) from None
     except CheckpointError as error:
+        if name.startswith(embedded.BASE_ID):  # then the error already says what to install
+            raise
         raise CheckpointError(
             f"The adapter {second.id!r} came without its base, so give the base too: {error}"
         ) from None

@@ -14,11 +14,10 @@ _QUIET: ContextVar[bool] = ContextVar("attncompare_quiet", default=False)
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' load reports and progress bars off stderr: what matters in them is raised or noted
-    by us.
+    """Keep transformers' load reports and progress bars off stderr: what matters in them is raised or noted by us.
 
-    Verbosity belongs to the process and so to other threads; it is not touched. A filter and a hook, set
-    once, look at a context variable instead.
+    Verbosity belongs to the process and so to other threads; it is not touched. A filter and a hook, set once, look at
+    a context variable instead.
     """
     _listen_for_quiet()
     token = _QUIET.set(True)
@@ -47,10 +46,9 @@ def _listen_for_quiet() -> None:
 
 
 def reason(error: BaseException, checkpoint: Checkpoint) -> str:
-    """What a library's error says, as the end of a sentence: its most telling line, without this machine's
-    paths."""
+    """What a library's error says, as the end of a sentence: its most telling line, without this machine's paths."""
     text = str(error).replace(str(checkpoint.folder), checkpoint.id)
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     # torch puts a title above the sizes that differ.
     line = next((line for line in lines if line.startswith("size mismatch")), lines[0])
-    return line[:200].rstrip(".: ") + "."
+    return line.split(". ")[0][:200].rstrip(".: ") + "."

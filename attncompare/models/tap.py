@@ -134,19 +134,16 @@ class LayerCall:
         return value.float() if value.is_floating_point() else value
 
 
-@cache
-def _own_attention_of(module_class: Any) -> Callable[..., tuple[Tensor, Tensor]]:
-    own = inspect.unwrap(module_class.forward).__globals__.get("eager_attention_forward")
-    if own is None:
-        raise UnsupportedModel(
-            f"{module_class.__name__} has no eager attention function, so its rows can't be computed."
-        )
-    return own
-
-
 def own_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The eager attention function of the family that ``module`` belongs to."""
-    return _own_attention_of(type(module))
+    """The eager attention function of the family that ``module`` belongs to.
+
+    Raises:
+        UnsupportedModel: the family has none.
+    """
+    own = inspect.unwrap(type(module).forward).__globals__.get("eager_attention_forward")
+    if own is None:
+        raise UnsupportedModel(f"{type(module).__name__} has no eager attention function to compute its rows with.")
+    return own
 
 
 def _report(

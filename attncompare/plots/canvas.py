@@ -5,6 +5,7 @@ pyplot or rcParams: figures are drawn by many threads of a server at once.
 """
 
 from io import BytesIO
+from math import ceil
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -28,7 +29,8 @@ HEADING = 68
 
 
 def card(width: float, height: float) -> Figure:
-    """An empty white figure of ``width`` x ``height`` pixels."""
+    """An empty white figure of ``width`` x ``height`` pixels, made whole."""
+    width, height = ceil(width), ceil(height)
     # The hair's breadth keeps the renderer, which cuts off fractions, from losing a pixel.
     figure = Figure(figsize=((width + 1e-6) / DPI, (height + 1e-6) / DPI), dpi=DPI, facecolor="white", layout="none")
     FigureCanvasAgg(figure)

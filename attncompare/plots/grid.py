@@ -56,7 +56,8 @@ def heads(
     ``limits`` are the ends of the colour scale (default: from the data; symmetric about 0 for deltas). The ``selected``
     (layer, head) is outlined; default: the head with the largest change. A head that was not measured is hatched.
     """
-    declared, values = METRICS[metric], comparison.metric(metric)
+    values = comparison.metric(metric)  # refuses a metric that does not exist
+    declared = METRICS[metric]
     place = grid(*values.shape)
     outlined = selected or extreme(declared, values)
     picture_width = max(place.left + place.width + 110 + PAD, 900)
@@ -85,8 +86,9 @@ def heads(
 
 def heads_alt(comparison: Comparison, metric: str = "jsd_bits") -> str:
     """What the picture of :func:`heads` shows, in words and true numbers."""
-    declared, values = METRICS[metric], comparison.metric(metric)
-    start = f"Grid of {values.shape[0]} layers by {values.shape[1]} heads: {title(declared)}, in {declared.unit}."
+    values = comparison.metric(metric)  # refuses a metric that does not exist
+    declared = METRICS[metric]
+    start = f"Grid of {values.shape[0]} layers by {values.shape[1]} heads: {title(declared)} ({declared.unit})."
     measured = np.argwhere(np.isfinite(values))
     if not len(measured):
         return f"{start} No head was measured."
@@ -150,7 +152,14 @@ def _color_bar(figure: Figure, image: AxesImage, place: Grid, unit: str) -> None
     low, high = image.get_clim()
     ramp = np.linspace(low, high, 256)[:, None]
     axes.imshow(
-        ramp, cmap=image.get_cmap(), vmin=low, vmax=high, aspect="auto", origin="lower", extent=(0, 1, low, high)
+        ramp,
+        cmap=image.get_cmap(),
+        vmin=low,
+        vmax=high,
+        aspect="auto",
+        interpolation="nearest",
+        origin="lower",
+        extent=(0, 1, low, high),
     )
     axes.yaxis.tick_right()
     ticks = [low, (low + high) / 2, high]

@@ -32,7 +32,7 @@ def head(maps: HeadMaps, *, limits: tuple[float, float] | None = None, delta_lim
         moved += f" · attention moved {maps.wasserstein_tokens:.1f} tokens on average (Wasserstein)"
     heading(figure, f"{maps.name} in both models", moved)
     sides = binned(maps.base, tokens, tokens), binned(maps.tuned, tokens, tokens)
-    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit)
+    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit, "share of a query's attention")
     footer(figure, end, below)
     return figure
 

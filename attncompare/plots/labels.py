@@ -5,7 +5,6 @@ be an empty box. Both are written as ``U+1F600``.
 """
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
@@ -97,7 +96,7 @@ def wrap(text: str, room: float, points: float, dpi: float) -> list[str]:
     """The text in lines of at most ``room`` pixels, broken at spaces."""
     done: list[str] = []
     for word in text.split():
-        if done and width(f"{done[-1]} {word}", points, dpi) <= room:
+        if done and width(f"{done[-1]} {word}", points, dpi) * 1.02 <= room:  # hinting widens some letters
             done[-1] += f" {word}"
         else:
             done.append(word)
@@ -107,8 +106,12 @@ def wrap(text: str, room: float, points: float, dpi: float) -> list[str]:
 def token_label(tokens: Sequence[Token], index: int, ems: float = 8.0) -> str:
     """A token where it stands alone: with its position when the text holds it more than once."""
     text = readable(tokens[index].text, ems)
-    repeats = Counter(token.text for token in tokens)[tokens[index].text] > 1
-    return f"{text} ({index})" if repeats else text
+    return f"{text} ({index})" if is_repeated(tokens, index) else text
+
+
+def is_repeated(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the text holds this token more than once."""
+    return sum(token.text == tokens[index].text for token in tokens) > 1
 
 
 def is_marked(token: Token) -> bool:

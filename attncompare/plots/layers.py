@@ -32,7 +32,10 @@ def layers(comparison: Comparison, *, limits: tuple[float, float] | None = None)
     place = grid(*comparison.metric("jsd_bits").shape)
     low, high = limits or (0.0, top(total))
     picture_width = place.left + _BARS + _VALUE + PAD
-    below = lines("Mean over a layer's heads, bits. The parts add up to the divergence.", picture_width - 2 * PAD)
+    below = lines(
+        "Mean over a layer's heads, bits; the parts add up to it. Sinks are tokens that soak up unused attention.",
+        picture_width - 2 * PAD,
+    )
     bottom = place.top + place.height
     figure = card(picture_width, bottom + 14 + LINE * len(below) + PAD - 8)
     heading(figure, "Divergence by layer, base to tuned", "")

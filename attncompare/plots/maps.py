@@ -3,13 +3,13 @@
 Knows nothing about where a map comes from: a head or a rollout.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, cos, radians, sin
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
@@ -108,25 +108,29 @@ def draw(
         values, cmap=scale, vmin=limits[0], vmax=limits[1], aspect="auto", interpolation="nearest", origin="upper"
     )
     axes.spines[:].set(visible=True, color=LINE_COLOR, linewidth=0.6)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0, pad=3)
     axes.set_label(name)
-    _name(axes.xaxis, place.keys, place.points, rotation=place.angle, rotation_mode="anchor", ha="left", va="center")
+    edge = -0.5 - 6 / place.cell  # 6 pixels outside the map
+    slanted = {"rotation": place.angle, "rotation_mode": "anchor", "ha": "left", "va": "center"}
+    _names(axes, place.keys, place.points, "key", lambda cell: (cell, edge), **slanted)
     if index == 0:
-        _name(axes.yaxis, place.queries, place.points, va="center_baseline")
-        edge = corner[0] + place.left - 8
-        write(figure, edge, corner[1] + place.above - 30, "keys →", color=MUTED, ha="right")
-        write(figure, edge, corner[1] + place.above - 8, "queries ↓", color=MUTED, ha="right")
+        level = {"ha": "right", "va": "center_baseline"}
+        _names(axes, place.queries, place.points, "query", lambda cell: (edge, cell), **level)
+        x = corner[0] + place.left - 8
+        write(figure, x, corner[1] + place.above - 30, "keys →", color=MUTED, ha="right")
+        write(figure, x, corner[1] + place.above - 8, "queries ↓", color=MUTED, ha="right")
     return axes
 
 
-def _name(axis: Axis, side: Side, points: float, **properties: Any) -> None:
-    """Labels of one side; special and sink tokens grey and, where the slanted font has their letters, italic."""
-    ticks = side.ticks()
-    axis.set_ticks([cell for cell, _, _ in ticks], [text for _, text, _ in ticks], **style(points), **properties)
-    for label, (_, text, marked) in zip(axis.get_ticklabels(), ticks, strict=True):
-        if marked:
-            label.set(color=FAINT, fontstyle="italic" if text.isascii() else "normal")
+def _names(
+    axes: Axes, side: Side, points: float, axis: str, place: Callable[[int], tuple[float, float]], **properties: Any
+) -> None:
+    """Names along one side of a map; special and sink tokens grey and, where the slanted font has them, italic.
+
+    They are texts and not tick labels: a tick costs twice the time, and a map has dozens. Their gid is ``axis``.
+    """
+    for cell, text, marked in side.ticks():
+        look = {"color": FAINT, "fontstyle": "italic" if text.isascii() else "normal"} if marked else {}
+        axes.text(*place(cell), text, gid=axis, **style(points, **look), **properties)
 
 
 def trio(
@@ -136,8 +140,12 @@ def trio(
     sides: tuple[np.ndarray, np.ndarray],
     limits: tuple[float, float] | None,
     delta_limit: float | None,
+    meaning: str,
 ) -> None:
-    """Base, tuned and tuned minus base in one row with their scales; takes :func:`trio_height` pixels."""
+    """Base, tuned and tuned minus base in one row with their scales; takes :func:`trio_height` pixels.
+
+    ``meaning`` says what a value of base or tuned is.
+    """
     base, tuned = sides
     delta = tuned - base
     shared = limits or (0.0, top(base, tuned))
@@ -152,9 +160,7 @@ def trio(
         draw(figure, place, (corner[0], below), index, values, scale, ends, name)
     y = below + place.above + place.height + 16
     left, right = corner[0] + place.x(0), corner[0] + place.x(2)
-    color_bar(
-        figure, (left, y, place.x(1) + place.width - place.x(0)), SEQUENTIAL, shared, "share of a query's attention"
-    )
+    color_bar(figure, (left, y, place.x(1) + place.width - place.x(0)), SEQUENTIAL, shared, meaning)
     color_bar(figure, (right, y, place.width), DIVERGING, (-far, far), "blue lost, red gained")
 
 
@@ -175,9 +181,8 @@ def color_bar(
     x, y, room = where
     axes = box(figure, x, y, room, 14)
     low, high = limits
-    axes.imshow(
-        np.linspace(low, high, 256)[None], cmap=scale, vmin=low, vmax=high, aspect="auto", extent=(low, high, 0, 1)
-    )
+    ramp = np.linspace(low, high, 256)[None]
+    axes.imshow(ramp, cmap=scale, vmin=low, vmax=high, aspect="auto", interpolation="nearest", origin="upper")
     axes.spines[:].set(visible=True, color=LINE_COLOR, linewidth=0.6)
     for place, value, side in ((x, low, "left"), (x + room, high, "right")):
         text = signed(value, ".2g") if low < 0 else f"{value:.2g}"

@@ -28,8 +28,8 @@ from attncompare.plots.canvas import (
     write,
 )
 from attncompare.plots.colors import GAINED, INK, LINE_COLOR, LOST, MUTED
-from attncompare.plots.labels import is_marked, token_label, width
-from attncompare.plots.wording import provenance, signed
+from attncompare.plots.labels import is_marked, is_repeated, token_label, width
+from attncompare.plots.wording import provenance, quoted, signed
 
 _NAME = 136  # room for a head's name and bits
 _BARS = 520  # the longest loss and the longest gain together, in pixels
@@ -49,8 +49,9 @@ def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float
     left, right = _label_room(comparison, shown, -1), _label_room(comparison, shown, 1)
     inner = max(left + _BARS + right, 864 - _NAME)
     picture_width = 2 * PAD + _NAME + inner
-    below = lines(_footnote(comparison, len(shown)), picture_width - 2 * PAD)
-    slots = [max(len(mover.lost), len(mover.gained), 1) * _ROW for mover in shown]
+    below = lines(_footnote(comparison, shown), picture_width - 2 * PAD)
+    # Two rows at least: a head's name and its bits stand below each other.
+    slots = [max(len(mover.lost), len(mover.gained), 2) * _ROW for mover in shown]
     top = PAD + HEADING + (_HEADER if shown else 0)
     height = sum(slots) + max(len(slots) - 1, 0) * _GAP
     figure = card(picture_width, top + height + 16 + LINE * len(below) + PAD - 8)
@@ -85,7 +86,7 @@ def movers_alt(comparison: Comparison, count: int = 8) -> str:
         return "No head moved: no key lost or gained attention."
 
     def listed(changes: Sequence[tuple[int, float]]) -> str:
-        return ", ".join(f"{token_label(comparison.tokens, key)} {signed(change)}" for key, change in changes)
+        return ", ".join(f"{quoted(comparison.tokens, key)} {signed(change)}" for key, change in changes)
 
     heads = [
         f"{mover.name} ({comparison.metric('jsd_bits')[mover.layer, mover.head]:.2f} bits) "
@@ -96,16 +97,21 @@ def movers_alt(comparison: Comparison, count: int = 8) -> str:
     return f"Bars of attention lost and gained by keys, for {most} most. {' '.join(heads)}"
 
 
-def _footnote(comparison: Comparison, shown: int) -> str:
+def _footnote(comparison: Comparison, shown: Sequence[Mover]) -> str:
     if not shown:
         return "No head moved: no key lost or gained attention."
-    of = f"{shown} of {len(comparison.movers)} heads that moved. " if shown < len(comparison.movers) else ""
-    marked = any(is_marked(token) for token in comparison.tokens)
-    grey = " Grey italic: special and sink tokens." if marked else ""
-    return (
-        f"{of}Change of the attention that a key receives, tuned minus base, mean over the queries that can see it; at "
-        f"most 3 keys a side.{grey}"
-    )
+    said = [
+        "Change of the attention that a key receives, tuned minus base, mean over the queries that can see it; at most "
+        "3 keys a side."
+    ]
+    if len(shown) < len(comparison.movers):
+        said.insert(0, f"{len(shown)} of {len(comparison.movers)} heads that moved.")
+    keys = {key for mover in shown for key, _ in (*mover.lost, *mover.gained)}
+    if any(is_repeated(comparison.tokens, key) for key in keys):
+        said.append("In brackets: position of a word that the text repeats.")
+    if any(is_marked(comparison.tokens[key]) for key in keys):
+        said.append("Grey italic: special and sink tokens.")
+    return " ".join(said)
 
 
 def _limits(shown: Sequence[Mover]) -> tuple[float, float]:

@@ -53,7 +53,7 @@ def rollout(
     figure = card(width, end + LINE * len(below) + PAD - 8)
     heading(figure, _TITLE, _BELOW)
     sides = binned(base, queries, keys), binned(tuned, queries, keys)
-    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit)
+    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit, "share of an output token's rollout")
     if lift:
         _lift(figure, place, lift_top, routes, lift_limit)
     footer(figure, end, below)

@@ -107,7 +107,12 @@ def _link(
 ) -> str:
     row, key = divmod(place, matrix.shape[1])
     query = row if queries is None else queries[row]
-    return f"{token_label(tokens, query)} to {token_label(tokens, key)} {write(float(matrix[row, key]))}"
+    return f"{quoted(tokens, query)} to {quoted(tokens, key)} {write(float(matrix[row, key]))}"
+
+
+def quoted(tokens: Sequence[Token], index: int) -> str:
+    """A token within a sentence, so that a comma that is a token does not read as one."""
+    return f"‘{token_label(tokens, index)}’"
 
 
 def decimals(high: float) -> int:

@@ -132,7 +132,9 @@ def changed_tab(answer: gr.State, local: LocalRule) -> None:
     started.then(draw_rest, answer, [layers, movers, as_json, as_csv], **DRAWING)
     metric.input(reading, metric, meaning, **PRIVATE)
     metric.input(draw_heads, [answer, metric, layer, head], grid, **DRAWING)
-    opened = grid.select(cell, answer, [layer, head], **PRIVATE), gr.on([layer.input, head.input], **PRIVATE)
+    opened = [
+        grid.select(cell, answer, [layer, head], **PRIVATE).then(draw_maps, [answer, layer, head], maps, **DRAWING),
+        gr.on([layer.input, head.input], draw_maps, [answer, layer, head], maps, **DRAWING),
+    ]
     for chosen in opened:
-        drawn = chosen.then(draw_maps, [answer, layer, head], maps, **DRAWING)
-        drawn.then(draw_heads, [answer, metric, layer, head], grid, **DRAWING)
+        chosen.then(draw_heads, [answer, metric, layer, head], grid, **DRAWING)

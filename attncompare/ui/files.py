@@ -33,7 +33,7 @@ def picture(name: str, figure: Any) -> str:
 
 def shown(name: str, figure: Any, alt_text: str) -> Any:
     """The figure as an update of a ``gr.Image``, with what it shows in words."""
-    return gr.Image(value=picture(name, figure), alt_text=alt_text)
+    return gr.update(value=picture(name, figure), alt_text=alt_text)
 
 
 def numbers(comparison: Comparison) -> str:

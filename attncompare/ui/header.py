@@ -19,6 +19,12 @@ AT_ONCE = 8
 TITLE = """<header><h1>attncompare</h1>
 <p>What fine-tuning did to attention: two checkpoints, one text, every head.</p></header>"""
 
+SUBMIT = """document.addEventListener('keydown', event => {
+  const compare = document.querySelector('#compare')
+  if ((event.ctrlKey || event.metaKey) && event.key === 'Enter' && compare && !compare.disabled) compare.click()
+})"""
+"""Ctrl+Enter and Cmd+Enter compare from anywhere on the page; gradio's own text box knows Enter alone."""
+
 _BUSY = (gr.update(interactive=False), gr.update(interactive=True))
 _IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 
@@ -52,7 +58,7 @@ def cancelled() -> tuple[Any, ...]:
 def header(local: LocalRule) -> gr.State:
     """The form; the state that it returns holds the latest :class:`~attncompare.ui.questions.Answer`."""
     samples = examples()
-    gr.HTML(TITLE, elem_id="title")
+    gr.HTML(TITLE, js_on_load=SUBMIT, elem_id="title")
     with gr.Group(elem_classes=["form-card"]):
         with gr.Row():
             base = gr.Textbox(

@@ -109,7 +109,7 @@ class Failure:
 
     def toast(self) -> gr.Error:
         """For the page, which renders it as HTML: it may quote what a stranger typed."""
-        return gr.Error(escape(self.sentence, quote=False), print_exception=False)
+        return gr.Error(escape(self.sentence, quote=False), duration=6, print_exception=False)
 
     def message(self) -> gr.Error:
         """For a client, which reads it as text."""

@@ -6,6 +6,7 @@ which inserts it as it is. (A Handlebars ``{{value}}`` would not do: gradio eval
 
 import re
 from html import escape
+from textwrap import shorten
 
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.verdict import NO_YARDSTICK
@@ -26,19 +27,15 @@ tuned to tell good film reviews from bad ones. It needs no network.</p></section
 
 _HEAD = re.compile(r"\bL\d+\.H\d+\b")
 _QUOTED = re.compile("‘(.+?)’")
-_LABELS = {
-    "same_tokens": "same tokens",
-    "rows_sum_to_1": "rows sum to 1",
-    "masks_respected": "masks respected",
-    "dropout_off": "dropout off",
-    "exact_attention": "exact attention",
-}
+
+TEXT_SHOWN = 240
+"""Characters of the text in the receipt."""
 
 
 def progress_html(step: Step) -> str:
     """What is being done, with a bar; the bar has no length where the end can't be seen."""
     length = f' value="{step.done}" max="{step.total}"' if step.total else ""
-    count = f" {step.done}/{step.total}" if step.total else ""
+    count = f": {step.done} of {step.total} layer passes" if step.total else " …"
     return (
         f'<div class="status busy" role="status"><progress aria-label="progress"{length}></progress>'
         f"<span>{escape(step.name)}{count}</span></div>"
@@ -78,17 +75,19 @@ def _chip(check: Check) -> str:
     note = check.name.startswith("note_")
     kind = "care" if note else "good" if check.passed else "bad"
     mark = "" if note else "✓ " if check.passed else "✗ "
-    label = check.detail if note else _LABELS.get(check.name, check.name.replace("_", " "))
+    label = check.detail if note else _label(check)
     return f'<li class="{kind}" title="{escape(check.detail)}">{mark}<bdi>{escape(label)}</bdi></li>'
+
+
+def _label(check: Check) -> str:
+    return "note" if check.name.startswith("note_") else check.name.replace("_", " ")
 
 
 def _receipt(comparison: Comparison) -> str:
     rows = [("base", _checkpoint(comparison.base)), ("tuned", _checkpoint(comparison.tuned))]
-    rows.append(("text", f"{len(comparison.tokens)} tokens, {len(comparison.sinks)} of them sinks"))
-    rows += [
-        (_LABELS.get(check.name, check.name.replace("_", " ")), ("" if check.passed else "FAILED: ") + check.detail)
-        for check in comparison.checks
-    ]
+    rows.append(("text", shorten(comparison.text, TEXT_SHOWN, placeholder=" …")))
+    rows.append(("tokens", f"{len(comparison.tokens)}, of them {len(comparison.sinks)} sinks"))
+    rows += [(_label(check), ("" if check.passed else "FAILED: ") + check.detail) for check in comparison.checks]
     lines = "".join(f"<dt>{escape(name)}</dt><dd><bdi>{escape(detail)}</bdi></dd>" for name, detail in rows)
     return f"<details><summary>Receipt: what was compared, and what was checked</summary><dl>{lines}</dl></details>"
 

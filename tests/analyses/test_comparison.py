@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import attncompare
+from attncompare.analyses import blocks
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.errors import BadInput, TraceGone
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
@@ -253,3 +254,22 @@ def test_a_notebook_shows_the_verdict_with_its_tokens_escaped(embedded_pair) -> 
     shown = compare(embedded_pair, "Dull <script>alert(1)</script> film")._repr_html_()
     assert "<script" not in shown
     assert "moved most" in shown
+
+
+def test_several_blocks_give_the_same_numbers_as_one(question, result, monkeypatch) -> None:
+    pair, text = question
+    monkeypatch.setattr(blocks, "BLOCK_CELLS", pair.heads * len(result.tokens) * 4)  # four queries a block
+    small = compare(pair, text)
+    for name in COLUMNS:
+        assert small.heads[name] == pytest.approx(result.heads[name], abs=1e-6, nan_ok=True), name
+    assert small.rollout is not None
+    assert small.rollout.tuned == pytest.approx(result.rollout.tuned, abs=1e-6)
+    assert small.head(1, 1).base == pytest.approx(result.head(1, 1).base, abs=1e-6, nan_ok=True)
+
+
+def test_maps_of_a_long_text_stay_out_of_the_json(embedded_pair, monkeypatch) -> None:
+    maps = attncompare.head_maps(embedded_pair, FILM, 3, 9)
+    assert maps.to_dict()["maps_omitted"] is None
+    monkeypatch.setattr("attncompare.analyses.maps.FULL_TOKENS", 10)
+    assert maps.to_dict()["base"] is None
+    assert maps.to_dict()["maps_omitted"] == "above 10 tokens"

@@ -86,7 +86,7 @@ def save_adapter(made: Any, folder: Path, *, base: str, seed: int = 1, **options
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adapter = peft.get_peft_model(made, peft.LoraConfig(**options))
-        for name, parameter in adapter.named_parameters():
+        for parameter in adapter.parameters():
             if parameter.requires_grad:
                 torch.nn.init.normal_(parameter, std=0.2)
         adapter.save_pretrained(folder, save_embedding_layers=False)

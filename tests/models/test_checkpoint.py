@@ -27,7 +27,9 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LoRA adapter that names a base on the hub; read-only."""
     folder = tmp_path_factory.mktemp("adapter")
-    return save_adapter(model("ForSequenceClassification", CONFIGS["bert"]), folder, base="org/base", task_type="SEQ_CLS")
+    return save_adapter(
+        model("ForSequenceClassification", CONFIGS["bert"]), folder, base="org/base", task_type="SEQ_CLS"
+    )
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attncompare import plots
+from attncompare.analyses.movers import Mover
 from attncompare.plots import colors
 from attncompare.plots.cells import grid
 from tests.plots.records import comparison, token, tokens
@@ -103,6 +104,43 @@ def test_labels_stay_inside_the_picture_and_off_the_names(texts):
     assert all(figure.bbox.x0 < box.x0 and box.x1 < figure.bbox.x1 for box in headers)
 
 
+def test_names_and_bits_of_heads_with_few_keys_never_touch():
+    figure = plots.movers(comparison())
+    figure.canvas.draw()
+    named = [text for text in figure.texts if text.get_text().startswith("L") or text.get_text().endswith("bits")]
+    boxes = [text.get_window_extent() for text in named]
+    assert len(boxes) == 6
+    assert all(upper.y0 > lower.y1 for upper, lower in zip(boxes, boxes[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    "mover",
+    [Mover(0, 0, ((0, -0.2),), (), (), ()), Mover(0, 0, (), ((0, 0.2),), (), ()), Mover(0, 0, (), (), (), ())],
+)
+def test_a_head_with_changes_to_one_side_or_none_fits(mover):
+    figure = plots.movers(comparison(movers=(mover,)))
+    figure.canvas.draw()
+    for text in (*figure.texts, *figure.axes[0].texts):
+        box = text.get_window_extent()
+        assert 0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_limits_are_arguments():
+    assert plots.layers(comparison(), limits=(0, 1)).axes[0].get_xlim() == (0, 1)
+    axes = plots.movers(comparison(), limits=(-1, 1)).axes[0]
+    wide, narrow = (figure.axes[0].containers[1][0].get_window_extent().width for figure in _wide_and_narrow())
+    assert axes.get_xlim()[0] < -1
+    assert wide > narrow
+
+
+def _wide_and_narrow():
+    for limits in (None, (-1.0, 1.0)):
+        figure = plots.movers(comparison(), limits=limits)
+        figure.canvas.draw()
+        yield figure
+
+
 def test_count_limits_the_heads():
     figure = plots.movers(comparison(), count=1)
     assert "L4.H10" not in written(figure)
@@ -119,5 +157,5 @@ def test_a_pair_that_does_not_differ_says_so():
 
 def test_movers_alt_names_heads_keys_and_changes():
     alt = plots.movers_alt(comparison())
-    assert "lost [CLS] −0.35, word2 −0.07; gained word12 +0.59, word4 +0.07, word5 +0.01." in alt
-    assert "lost nothing; gained word3 +0.004." in alt
+    assert "lost ‘[CLS]’ −0.35, ‘word2’ −0.07; gained ‘word12’ +0.59, ‘word4’ +0.07, ‘word5’ +0.01." in alt
+    assert "lost nothing; gained ‘word3’ +0.004." in alt

@@ -124,7 +124,7 @@ def test_a_comparison_without_change_or_measures_is_drawn():
 def test_numbers_that_would_all_read_zero_are_left_to_the_color_bar(tiny):
     figure = plots.heads(comparison(jsd_bits=np.full((6, 12), tiny)))
     assert not figure.axes[0].texts
-    assert figure.axes[1].get_yticklabels()[-1].get_text() == f"{tiny:.2g}"
+    assert figure.axes[1].get_yticklabels()[-1].get_text() == f"{tiny:.2g}".replace("-", "−")
 
 
 def test_the_outlined_head_is_the_largest_or_the_selected_one():

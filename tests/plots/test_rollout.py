@@ -77,6 +77,7 @@ def test_nothing_leaves_the_picture(count, causal, query):
     figure.canvas.draw()
     frame = figure.bbox
     labels = [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    labels += [text for axes in figure.axes for text in axes.texts]
     for text in (*figure.texts, *labels):
         box = text.get_window_extent()
         assert frame.x0 <= box.x0
@@ -90,12 +91,12 @@ def test_alt_texts():
     alt = plots.rollout_alt(full)
     query, key = np.unravel_index(full.base.argmax(), full.base.shape)
     names = [token.text for token in full.tokens]
-    assert f"Strongest in base: {names[query]} to {names[key]} {full.base.max():.2f}" in alt
+    assert f"Strongest in base: ‘{names[query]}’ to ‘{names[key]}’ {full.base.max():.2f}" in alt
     assert "second row" not in alt
     assert "second row" in plots.rollout_alt(routes(causal=True, lift=True))
     one = routes(query=4)
     assert "output token 4 over 15 input tokens" in plots.rollout_alt(one)
-    assert f"word4 to {names[int(one.base[0].argmax())]} {one.base.max():.2f}" in plots.rollout_alt(one)
+    assert f"‘word4’ to ‘{names[int(one.base[0].argmax())]}’ {one.base.max():.2f}" in plots.rollout_alt(one)
     assert "Nothing changed." in plots.rollout_alt(
         type(full)(full.tokens, full.queries, full.base, full.base, None, None, "only causal models need a null")
     )

@@ -2,19 +2,24 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from attncompare import Comparison, Pair, compare, load_pair
+from attncompare import Pair, compare
 from attncompare.ui.app import build
+from attncompare.ui.questions import Answer, Question
 from attncompare.ui.theme import launch_options
+from tests.conftest import WORDS, save_tiny
 
 NEGATION = "The film is not good, and the dialogue is painfully dull."
+
+LONG_TEXT = " ".join(WORDS[3:63] * 10)
+"""600 tokens: too many for a full rollout."""
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -37,8 +42,10 @@ class Served:
 
 def _serve(*, loopback: bool) -> Iterator[Served]:
     demo = build(loopback=loopback)
-    options = launch_options()
-    demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, **options)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    demo.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options())
     yield Served(demo, demo.local_url)
     demo.close()
 
@@ -56,15 +63,9 @@ def public_page() -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def pair() -> Pair:
-    """The embedded pair."""
-    return load_pair()
-
-
-@pytest.fixture(scope="session")
-def comparison(pair: Pair) -> Comparison:
+def answer(embedded_pair: Pair) -> Answer:
     """What Python says about the page's first example."""
-    return compare(pair, NEGATION)
+    return Answer(Question("", "", NEGATION), compare(embedded_pair, NEGATION))
 
 
 @pytest.fixture(scope="session")
@@ -87,28 +88,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def long_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Folders of a tiny causal model with random weights, and of the same model with other queries; 600 tokens fit."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-
-    words = {word: index for index, word in enumerate(["<unk>", "<end>", "so", "it", "goes"])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<end>")
-    torch.manual_seed(0)
-    config = GPT2Config(vocab_size=len(words), n_positions=600, n_embd=16, n_layer=2, n_head=2, eos_token_id=1)
-    model = GPT2LMHeadModel(config)
-    folders = [tmp_path_factory.mktemp(name) for name in ("base", "tuned")]
-    for folder, scale in zip(folders, (1.0, 3.0), strict=True):
-        with torch.no_grad():
-            for block in model.transformer.h:
-                block.attn.c_attn.weight[:, :16] *= scale
-        model.save_pretrained(folder)
-        wrapped.save_pretrained(folder)
-    return str(folders[0]), str(folders[1])
-
-
-def is_png(path: str | Path) -> bool:
-    """Whether a file is a PNG, by its first bytes."""
-    return Path(path).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    """Folders of a tiny causal pair that reads :data:`LONG_TEXT`."""
+    folder = tmp_path_factory.mktemp("long")
+    base, tuned = save_tiny(folder / "base", "gpt2", seed=3), save_tiny(folder / "tuned", "gpt2", seed=3, tune=0.15)
+    return str(base), str(tuned)

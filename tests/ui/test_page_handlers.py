@@ -1,17 +1,194 @@
 """The page's handlers, called as plain functions with the embedded pair."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 import pytest
 
-from attncompare import METRICS, Comparison
+from attncompare import METRICS
+from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
+from attncompare.models.traces import TRACES
 from attncompare.ui import changed, flow, header
 from attncompare.ui.files import asset, examples, numbers, table
-from attncompare.ui.questions import MAX_CHARACTERS, Answer, Question, failure, question
-from attncompare.ui.verdict import CAUTIONS, verdict_html
+from attncompare.ui.questions import MAX_CHARACTERS, UNEXPECTED, Answer, failure, question
+from attncompare.ui.verdict import CAUTIONS, error_html, verdict_html
+from tests.ui.conftest import LONG_TEXT
 
-from .conftest import NEGATION, is_png
+PNG = b"\x89PNG\r\n\x1a\n"
+SKIPPED = gr.skip()
+
+
+def last_of(steps: Generator[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return list(steps)[-1]
+
+
+def test_compare_shows_work_then_the_same_verdict_as_python(answer: Answer) -> None:
+    steps = list(header.run(any_folder, "", "", answer.question.text))
+    assert "starting" in steps[0][1]
+    assert steps[0][3]["interactive"] is False
+    assert steps[0][4]["interactive"] is True
+    result, status, verdict, compare, cancel = steps[-1]
+    assert result.comparison.verdict == answer.comparison.verdict
+    assert result.comparison.movers[0].name in verdict
+    assert status == ""
+    assert compare["interactive"] is True
+    assert cancel["interactive"] is False
+
+
+@pytest.mark.parametrize(
+    ("tuned", "text", "expected"),
+    [
+        ("", "", "The text is empty"),
+        ("", " \n ", "The text is empty"),
+        ("", "a" * (MAX_CHARACTERS + 1), "at most 200,000"),
+        ("not a hub id", "A film.", "Expected a hub id"),
+    ],
+)
+def test_an_error_is_one_sentence_and_leaves_the_answer(tuned: str, text: str, expected: str) -> None:
+    steps = header.run(any_folder, "", tuned, text)
+    shown = []
+    with pytest.raises(gr.Error) as raised:
+        shown.extend(steps)  # extend keeps what came before the error
+    assert expected in raised.value.message
+    assert "\n" not in raised.value.message
+    assert raised.value.print_exception is False
+    kept, status, verdict, compare, _ = shown[-1]
+    assert kept == SKIPPED
+    assert verdict == SKIPPED
+    assert 'role="alert"' in status
+    assert compare["interactive"] is True
+
+
+def test_an_unexpected_error_reaches_the_log_and_not_the_visitor(caplog: pytest.LogCaptureFixture) -> None:
+    said = failure(RuntimeError("/home/someone/secret"))
+    assert said.sentence == UNEXPECTED
+    assert "/home/someone/secret" in caplog.text
+
+
+def test_a_question_is_checked() -> None:
+    with pytest.raises(BadInput, match="text to be a string, got int"):
+        question("", "", 7)
+    assert question(" org/name ", "", " kept as typed ").base == "org/name"
+    assert question("", "", " kept as typed ").text == " kept as typed "
+
+
+def test_start_opens_the_head_that_moved_most(answer: Answer) -> None:
+    waiting, _, grid, layer, head = changed.start(answer, "jsd_bits")
+    top = answer.comparison.movers[0]
+    assert waiting["visible"] is False
+    assert (layer["value"], head["value"]) == (top.layer, top.head)
+    assert (len(layer["choices"]), len(head["choices"])) == (6, 12)
+    assert Path(grid["value"]).read_bytes().startswith(PNG)
+    assert top.name in grid["alt_text"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_of_the_menu_can_be_drawn(metric: str, answer: Answer) -> None:
+    picture = changed.draw_heads(answer, metric, 0, 0)
+    assert Path(picture["value"]).read_bytes().startswith(PNG)
+    assert METRICS[metric].title in picture["alt_text"]
+    assert METRICS[metric].unit in dict((name, label) for label, name in changed.metric_choices())[metric]
+
+
+def test_another_metric_is_another_picture(answer: Answer) -> None:
+    pictures = {changed.draw_heads(answer, metric, 0, 0)["value"] for metric in ("jsd_bits", "cosine")}
+    assert len(pictures) == 2
+
+
+def test_a_head_is_drawn_also_when_its_trace_has_gone(answer: Answer) -> None:
+    before = changed.draw_head(any_folder, answer, 2, 5)["value"]
+    TRACES.drop(lambda key: True)
+    assert changed.draw_head(any_folder, answer, 2, 5)["value"] == before
+
+
+def test_a_cell_is_found_from_the_pixel_that_was_clicked(answer: Answer) -> None:
+    from attncompare.plots.grid import grid
+
+    place = grid(6, 12)
+    x, y = place.left + 9.5 * place.cell_width, place.top + 3.5 * place.cell_height
+    event = gr.SelectData(None, {"index": [int(x), int(y)], "value": None})
+    assert changed.cell(answer, event) == (3, 9)
+
+
+def test_files_hold_the_numbers(answer: Answer) -> None:
+    *_, as_json, as_csv = changed.draw_rest(answer)
+    assert json.loads(Path(as_json["value"]).read_text("utf-8")) == answer.comparison.to_dict()
+    assert len(pd.read_csv(as_csv["value"])) == 72
+    assert (Path(as_json["value"]).name, Path(as_csv["value"]).name) == ("comparison.json", "heads.csv")
+    assert numbers(answer.comparison) == as_json["value"]
+    assert table(answer.comparison) == as_csv["value"]
+
+
+def test_nothing_is_drawn_before_there_is_an_answer() -> None:
+    assert changed.draw_heads(None, "jsd_bits", 0, 0) == SKIPPED
+    assert changed.draw_head(any_folder, None, 0, 0) == SKIPPED
+    assert set(map(str, changed.start(None, "jsd_bits"))) == {str(SKIPPED)}
+    assert set(map(str, flow.start(None))) == {str(SKIPPED)}
+    assert list(flow.run(any_folder, None, 0)) == []
+
+
+def test_flow_draws_a_short_text_whole(answer: Answer) -> None:
+    _, _, picture, _, long, _, _ = flow.start(answer)
+    assert Path(picture["value"]).read_bytes().startswith(PNG)
+    assert long["visible"] is False
+
+
+def test_flow_follows_one_token_of_a_long_causal_text(long_pair: tuple[str, str]) -> None:
+    result = last_of(header.run(any_folder, *long_pair, LONG_TEXT))[0]
+    assert result.comparison.rollout is None
+    _, _, picture, note, long, token, _ = flow.start(result)
+    assert picture is None
+    assert "600 tokens" in note
+    assert long["visible"] is True
+    assert token["value"] == 599
+    drawn, lift, status = last_of(flow.run(any_folder, result, 599))
+    assert Path(drawn["value"]).read_bytes().startswith(PNG)
+    assert "uniform attention" in lift
+    assert status == ""
+    for bad in (None, 10_000):
+        with pytest.raises(gr.Error, match=r"0 to 599"):
+            list(flow.run(any_folder, result, bad))
+
+
+def test_the_verdict_escapes_what_strangers_typed(answer: Answer) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    shown = verdict_html(replace(answer.comparison, verdict=f"One. ‘{hostile}’ moved.", base=spoilt(answer, hostile)))
+    assert "<img" not in shown
+    assert "&lt;img" in shown
+    assert "<img" not in error_html(hostile)
+    assert "<img" not in failure(BadInput(hostile)).toast().message
+    assert hostile in failure(BadInput(hostile)).message().message
+
+
+def test_the_verdict_says_both_cautions_and_every_check(answer: Answer) -> None:
+    shown = verdict_html(answer.comparison)
+    for caution in CAUTIONS:
+        assert caution in shown
+    assert shown.count("<li") == len(answer.comparison.checks) + len(CAUTIONS)
+    assert f"<strong>{answer.comparison.verdict.split('. ')[0]}.</strong>" in shown
+
+
+def test_a_failed_check_is_not_shown_as_passed(answer: Answer) -> None:
+    checks = tuple(replace(check, passed=False) for check in answer.comparison.checks[:1])
+    shown = verdict_html(replace(answer.comparison, checks=checks))
+    assert 'class="bad"' in shown
+    assert "✓" not in shown
+
+
+def test_examples_are_ours_and_short_enough() -> None:
+    texts = examples()
+    assert len({text["title"] for text in texts}) == len(texts) >= 6
+    assert texts[0]["text"] == "The film is not good, and the dialogue is painfully dull."
+    assert 90 <= len(texts[-1]["text"].split()) <= 125
+    assert asset("page.css").is_file()
+
+
+def spoilt(answer: Answer, text: str) -> Any:
+    """The base's record with another id."""
+    return replace(answer.comparison.base, id=text)

@@ -1,0 +1,202 @@
+"""The page in a real browser."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from attncompare.plots.grid import grid
+from attncompare.ui.questions import Answer, unheard
+from attncompare.ui.work import turn
+from tests.ui.conftest import Served
+
+HOSTILE = (
+    "A </script><img src=x onerror=document.title='pwned'> {{x}} ${document.title='pwned'} \u202eabc\u202c 😀 film"
+)
+SCREENS = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
+
+
+class Visit:
+    """A tab with the page open, and what it complained about and asked others for."""
+
+    def __init__(self, browser: Any, url: str, theme: str = "light", width: int = 1280) -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(15_000)
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.tab.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
+        self.tab.goto(f"{url}?__theme={theme}")
+        self.tab.wait_for_selector("#compare")
+
+    def compare(self, text: str | None = None) -> str:
+        """Compare and wait for the pictures; the verdict as text."""
+        before = self.source("#maps")
+        if text is not None:
+            self.tab.fill("#text textarea", text)
+        self.tab.click("#compare")
+        self.changed("#maps", before)
+        self.tab.wait_for_selector("#json:not([disabled])")
+        return self.tab.inner_text("#verdict .verdict")
+
+    def source(self, picture: str) -> str | None:
+        image = self.tab.query_selector(f"{picture} img")
+        return image.get_attribute("src") if image else None
+
+    def changed(self, picture: str, before: str | None) -> None:
+        """Wait until a picture is another one."""
+        self.tab.wait_for_function(
+            "([q, old]) => { const e = document.querySelector(q + ' img'); return e && e.src && e.src !== old }",
+            arg=[picture, before],
+        )
+
+    def chosen(self) -> tuple[str, str]:
+        return self.tab.input_value("#layer input"), self.tab.input_value("#head input")
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than its window."""
+        return int(self.tab.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+@pytest.fixture
+def visit(browser: Any, page: Served) -> Iterator[Visit]:
+    visitor = Visit(browser, page.url)
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def compared(browser: Any, page: Served) -> Iterator[Visit]:
+    """A visit with the first example compared, shared by tests that leave it so."""
+    visitor = Visit(browser, page.url)
+    visitor.compare()
+    yield visitor
+    visitor.context.close()
+
+
+def test_the_page_calls_nobody_and_shows_what_python_says(visit: Visit, answer: Answer) -> None:
+    assert "Nothing compared yet" in visit.tab.inner_text("#verdict .verdict")
+    verdict = visit.compare()
+    top = answer.comparison.movers[0]
+    assert f"{top.name} moved most" in verdict
+    assert verdict.split(".")[0] == answer.comparison.verdict.split(".")[0]
+    assert visit.chosen() == (f"L{top.layer}", f"H{top.head}")
+    assert top.name in (visit.tab.get_attribute("#maps img", "alt") or "")
+    visit.tab.get_by_role("tab", name="Where it flows").click()
+    visit.tab.wait_for_selector("#rollout img")
+    assert visit.hosts <= {"127.0.0.1", ""}
+    assert visit.complaints == []
+
+
+def test_a_click_on_a_cell_opens_that_head(compared: Visit) -> None:
+    place = grid(6, 12)
+    box = compared.tab.locator("#heads img").bounding_box()
+    natural = compared.tab.eval_on_selector("#heads img", "image => image.naturalWidth")
+    scale = box["width"] / natural
+    before = compared.source("#maps")
+    compared.tab.locator("#heads img").click(
+        position={
+            "x": (place.left + 5.5 * place.cell_width) * scale,
+            "y": (place.top + 4.5 * place.cell_height) * scale,
+        }
+    )
+    compared.changed("#maps", before)
+    assert compared.chosen() == ("L4", "H5")
+    assert "L4.H5" in compared.tab.get_attribute("#maps img", "alt")
+
+
+def test_a_head_can_be_chosen_without_a_mouse(compared: Visit) -> None:
+    before = compared.source("#maps")
+    compared.tab.focus("#layer input")
+    compared.tab.keyboard.press("ArrowDown")
+    compared.tab.get_by_role("option", name="L1", exact=True).wait_for()
+    compared.tab.fill("#layer input", "L1")
+    compared.tab.keyboard.press("Enter")
+    compared.changed("#maps", before)
+    assert "L1." in compared.tab.get_attribute("#maps img", "alt")
+
+
+def test_another_metric_redraws_the_grid(compared: Visit) -> None:
+    before = compared.source("#heads")
+    compared.tab.click("#metric input")
+    compared.tab.get_by_role("option", name="Cosine similarity").click()
+    compared.tab.wait_for_selector('#heads img[alt*="Cosine similarity"]')
+    assert compared.source("#heads") != before
+    assert "Kovaleva" in compared.tab.inner_text("#reading")
+
+
+def test_the_numbers_can_be_downloaded(compared: Visit) -> None:
+    with compared.tab.expect_download() as download:
+        compared.tab.click("#json")
+    assert download.value.suggested_filename == "comparison.json"
+    assert compared.complaints == []
+
+
+def test_an_error_is_told_and_keeps_the_old_result_and_the_ids(visit: Visit) -> None:
+    verdict, maps = visit.compare(), visit.source("#maps")
+    visit.tab.fill("#tuned input", "not an id!")
+    visit.tab.click("#compare")
+    visit.tab.wait_for_selector("#status [role=alert]")
+    assert "not an id!" in visit.tab.inner_text("#status")
+    visit.tab.fill("#tuned input", "")
+    visit.tab.fill("#text textarea", "   ")
+    visit.tab.click("#compare")
+    visit.tab.wait_for_function("document.querySelector('#status').innerText.includes('The text is empty')")
+    assert visit.tab.inner_text("#verdict .verdict") == verdict
+    assert visit.source("#maps") == maps
+    assert visit.tab.is_enabled("#compare")
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("keys", ["Enter", "Control+Enter", "Meta+Enter"])
+def test_the_keyboard_submits(visit: Visit, keys: str) -> None:
+    visit.tab.press("#text textarea", keys)
+    visit.tab.wait_for_selector("#maps img", state="attached")
+
+
+def test_waiting_is_shown_and_cancelling_ends_it(visit: Visit) -> None:
+    verdict = visit.compare()
+    with turn(unheard):  # somebody else's comparison
+        visit.tab.fill("#text textarea", "A text that is never compared.")
+        visit.tab.click("#compare")
+        visit.tab.wait_for_function("document.querySelector('#status').innerText.includes('waiting')")
+        assert visit.tab.is_disabled("#compare")
+        visit.tab.click("#cancel")
+        visit.tab.wait_for_function("document.querySelector('#status').innerText.includes('Cancelled')")
+        assert visit.tab.is_enabled("#compare")
+    visit.tab.wait_for_timeout(500)
+    assert visit.tab.inner_text("#verdict .verdict") == verdict
+    assert "is never compared" in visit.tab.input_value("#text textarea")
+    visit.compare("A text that is compared.")
+
+
+def test_hostile_text_stays_text(visit: Visit) -> None:
+    visit.compare(HOSTILE)
+    visit.tab.fill("#tuned input", HOSTILE[:40])
+    visit.tab.click("#compare")
+    visit.tab.wait_for_selector("#status [role=alert]")
+    assert "</script>" in visit.tab.inner_text("#status")
+    visit.tab.wait_for_timeout(300)
+    assert visit.tab.title() == "attncompare"
+    assert visit.tab.query_selector("#verdict img, #status img, .toast-body img") is None
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize(("theme", "width"), SCREENS)
+def test_no_screen_scrolls_sideways(browser: Any, page: Served, theme: str, width: int) -> None:
+    visit = Visit(browser, page.url, theme, width)
+    assert visit.overflow() <= 0
+    visit.compare()
+    assert visit.overflow() <= 0
+    visit.tab.click("#verdict summary")
+    visit.tab.get_by_role("tab", name=re.compile("Where it flows")).click()
+    visit.tab.wait_for_selector("#rollout img")
+    assert visit.overflow() <= 0
+    dark = visit.tab.evaluate("document.body.classList.contains('dark')")
+    assert dark == (theme == "dark")
+    assert visit.complaints == []
+    visit.context.close()

@@ -1,0 +1,119 @@
+"""The named endpoints through a real client."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from attncompare.metrics import COLUMNS
+from attncompare.ui.questions import MAX_CHARACTERS, Answer
+from tests.ui.conftest import LONG_TEXT, NEGATION, Served
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def client(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(page.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
+
+
+def test_there_are_three_endpoints_and_no_other(client: Client) -> None:
+    described = client.view_api(return_format="dict", print_info=False)
+    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout"}
+    assert not described["unnamed_endpoints"]
+
+
+def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    names = {name: [p["parameter_name"] for p in told["parameters"]] for name, told in endpoints.items()}
+    assert names == {
+        "/compare": ["base", "tuned", "text", "level"],
+        "/head": ["base", "tuned", "text", "layer", "head"],
+        "/rollout": ["base", "tuned", "text", "token"],
+    }
+    for told in endpoints.values():
+        assert all(parameter["parameter_has_default"] for parameter in told["parameters"])
+        assert all(parameter["python_type"]["type"] != "Any" for parameter in told["parameters"])
+        assert told["description"]
+
+
+def test_compare_gives_what_python_gives(client: Client, answer: Answer) -> None:
+    result, *pictures = client.predict(text=NEGATION, api_name="/compare")
+    assert len(result["heads"]) == 72
+    assert set(result["heads"][0]) == {"attention", "layer", "head", *COLUMNS}
+    assert type(result["heads"][0]["jsd_bits"]) is float
+    assert result == json.loads(json.dumps(answer.comparison.to_dict()))
+    assert [Path(picture).name for picture in pictures] == ["heads.png", "layers.png", "movers.png"]
+    assert all(Path(picture).read_bytes().startswith(PNG) for picture in pictures)
+
+
+def test_two_calls_agree(client: Client) -> None:
+    first, second = (client.predict(text="A warm picture.", api_name="/compare") for _ in range(2))
+    assert first[0] == second[0]
+    assert [Path(path).read_bytes() for path in first[1:]] == [Path(path).read_bytes() for path in second[1:]]
+
+
+def test_head_gives_both_maps(client: Client) -> None:
+    maps, picture = client.predict(text=NEGATION, layer=3, head=9, api_name="/head")
+    assert (maps["layer"], maps["head"]) == (3, 9)
+    base, tuned, delta = (np.array(maps[name]) for name in ("base", "tuned", "delta"))
+    assert base.shape == tuned.shape == (len(maps["tokens"]),) * 2
+    np.testing.assert_allclose(base.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(delta, tuned - base, atol=1e-6)
+    assert Path(picture).read_bytes().startswith(PNG)
+
+
+def test_rollout_gives_all_tokens_or_one(client: Client) -> None:
+    whole, picture = client.predict(text=NEGATION, api_name="/rollout")
+    one, _ = client.predict(text=NEGATION, token=2, api_name="/rollout")
+    assert one["queries"] == [2]
+    np.testing.assert_allclose(one["base"], whole["base"][2:3], atol=1e-6)
+    np.testing.assert_allclose(np.sum(whole["tuned"], 1), 1, atol=1e-5)
+    assert Path(picture).read_bytes().startswith(PNG)
+
+
+def test_a_long_causal_text_has_one_row(client: Client, long_pair: tuple[str, str]) -> None:
+    base, tuned = long_pair
+    result, _ = client.predict(base=base, tuned=tuned, text=LONG_TEXT, api_name="/rollout")
+    assert result["queries"] == [599]
+    whole, *_ = client.predict(base=base, tuned=tuned, text=LONG_TEXT, api_name="/compare")
+    assert whole["rollout"] is None
+    assert "512" in whole["rollout_omitted"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("/compare", {"text": ""}, "The text is empty"),
+        ("/compare", {"text": "A film.", "level": "word"}, "Level 'word' is not known"),
+        ("/compare", {"text": 5}, "Expected text to be a string, got int"),
+        ("/compare", {"text": "A film.", "base": ["x"]}, "Expected base to be a string, got list"),
+        ("/compare", {"text": "a" * (MAX_CHARACTERS + 1)}, "at most 200,000"),
+        ("/compare", {"text": "film " * 600}, "at most 512"),
+        ("/compare", {"text": "A film.", "tuned": "no such id!"}, "Expected a hub id"),
+        ("/compare", {"text": "A film.", "base": "org/name"}, "Give the tuned checkpoint"),
+        ("/head", {"text": "A film.", "layer": 7}, "L7.H0 does not exist"),
+        ("/head", {"text": "A film.", "layer": -1}, "L-1.H0 does not exist"),
+        ("/head", {"text": "A film.", "layer": "7"}, "Expected layer to be a whole number, got '7'"),
+        ("/head", {"text": "A film.", "head": 1.5}, "Expected head to be a whole number, got 1.5"),
+        ("/rollout", {"text": "A film.", "token": 99}, "Token 99 does not exist"),
+        ("/rollout", {"text": "A film.", "token": "last"}, "Expected token to be a whole number, got 'last'"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    client: Client, capfd: pytest.CaptureFixture[str], name: str, options: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(AppError, match=expected) as raised:
+        client.predict(**options, api_name=name)
+    assert "\n" not in str(raised.value)
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_strangers_open_no_folder(public_page: Served, long_pair: tuple[str, str]) -> None:
+    stranger = Client(public_page.url, verbose=False)
+    with pytest.raises(AppError, match="not opened here"):
+        stranger.predict(base=long_pair[0], tuned=long_pair[1], text="A film.", api_name="/compare")
