@@ -11,8 +11,7 @@ from attncompare.analyses.routes import Routes, rollout
 from attncompare.errors import AttnCompareError
 from attncompare.metrics import METRICS, Metric
 from attncompare.models.pair import Pair, load_pair
-
-__version__ = "0.1.0"
+from attncompare.version import __version__ as __version__
 
 __all__ = [
     "METRICS",

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from scipy.stats import binomtest
 
+from attncompare.models import embedded
 from training import movie_sentiment as script
 from training import sentiment_lora as lora
 from training.model_card import card
@@ -119,7 +120,7 @@ def test_adapter_folder_is_complete_and_portable(folder: str, metrics: dict) -> 
     files = {path.name: path for path in (ASSETS / folder).iterdir()}
     assert set(files) == {"adapter_config.json", "adapter_model.safetensors", "labels.json"}
     config = json.loads(files["adapter_config.json"].read_text())
-    assert (config["base_model_name_or_path"], config["revision"]) == (lora.BASE_ID, lora.BASE_REVISION)
+    assert (config["base_model_name_or_path"], config["revision"]) == (embedded.BASE_ID, embedded.BASE_REVISION)
     assert (config["task_type"], config["r"]) == ("SEQ_CLS", lora.RANK)
     assert not [value for value in config.values() if isinstance(value, str) and Path(value).is_absolute()]
     assert json.loads(files["labels.json"].read_text()) == {"id2label": {"0": "negative", "1": "positive"}}

@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from attncompare.errors import AttnCompareError
+
 SDIST = "vaderSentiment==3.3.2"
 CORPUS_MEMBER = "additional_resources/hutto_ICWSM_2014.tar.gz"
 CORPUS_SHA256 = "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa"
@@ -27,7 +29,7 @@ PARTS = ("train", "dev", "test")
 MIN_RATING = 0.5  # |mean rating| on the scale -4..4; below it the raters did not agree on a side
 
 
-class TrainingError(Exception):
+class TrainingError(AttnCompareError):
     """One sentence for the person who runs the script: expected, got, way out."""
 
 

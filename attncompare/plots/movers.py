@@ -35,7 +35,7 @@ _NAME = 136  # room for a head's name and bits
 _BARS = 520  # the longest loss and the longest gain together, in pixels
 _NUMBER = 76  # room for the number behind a token
 _ROW, _GAP = 25, 16  # height of one bar, space between heads
-_HEADER = 34
+_HEADER, _HEADER_WIDTH = 34, 205  # the line that says which side is which
 
 
 def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float] | None = None) -> Figure:
@@ -121,9 +121,10 @@ def _limits(shown: Sequence[Mover]) -> tuple[float, float]:
 
 
 def _label_room(comparison: Comparison, shown: Sequence[Mover], side: int) -> float:
-    """Pixels that the widest token and its number take on one side, also beyond the axis' header."""
+    """Pixels beyond the longest bar of one side: for the widest token and its number, and for the word above."""
     keys = {key for mover in shown for key, _ in (mover.gained if side > 0 else mover.lost)}
-    return max((width(token_label(comparison.tokens, key), BODY, DPI) for key in keys), default=0.0) + _NUMBER + 24
+    widest_label = max((width(token_label(comparison.tokens, key), BODY, DPI) for key in keys), default=0.0)
+    return max(widest_label + _NUMBER + 24, _HEADER_WIDTH)
 
 
 def _side(axes: Axes, comparison: Comparison, changes: Sequence[tuple[int, float]], y: float, color: str) -> None:

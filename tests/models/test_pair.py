@@ -457,6 +457,7 @@ def test_tokenizers_of_no_use(ready: Path, folder: Callable[[str], Path]) -> Non
 
 def test_a_tokenizer_does_not_cut_texts(ready: Path) -> None:
     pair = load_pair(ready / "bert/base", ready / "bert/tuned", device="cpu")
+    assert pair.base.tokenizer.backend_tokenizer.truncation is None
     assert len(pair.base.tokenizer("film " * 30)["input_ids"]) == 32
 
 

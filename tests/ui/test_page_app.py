@@ -1,5 +1,6 @@
 """``app.py``: it builds, serves without a model, and knows when only its owner can reach it."""
 
+import importlib
 import socket
 import subprocess
 import sys
@@ -7,12 +8,17 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-import app
+ROOT = Path(__file__).parents[2]
 
-ROOT = Path(app.__file__).parent
+
+@pytest.fixture(scope="module")
+def app() -> ModuleType:
+    """``app.py`` as a host imports it; not at the top, where it would build the page while tests are collected."""
+    return importlib.import_module("app")
 
 
 @pytest.mark.parametrize(
@@ -27,18 +33,18 @@ ROOT = Path(app.__file__).parent
         ("example.org", False),
     ],
 )
-def test_loopback_is_what_only_this_machine_reaches(host: str, expected: bool) -> None:
+def test_loopback_is_what_only_this_machine_reaches(app: ModuleType, host: str, expected: bool) -> None:
     assert app.is_loopback(host) is expected
 
 
-def test_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_what_it_is(app: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         app.main(["--help"])
     assert ended.value.code == 0
     assert "--host" in capsys.readouterr().out
 
 
-def test_a_host_that_imports_it_finds_the_demo() -> None:
+def test_a_host_that_imports_it_finds_the_demo(app: ModuleType) -> None:
     assert set(app.demo.get_api_info()["named_endpoints"]) == {"/compare", "/head", "/rollout"}
 
 

@@ -1,0 +1,40 @@
+"""The receipt of a result: which checks ran, what they found, and which libraries computed it."""
+
+import platform
+from functools import cache
+from importlib.metadata import version
+
+from attncompare.attention import Check
+from attncompare.metrics.kernel import LayerNumbers
+from attncompare.models.traces import PairText
+from attncompare.version import __version__
+
+SUM_TOLERANCE = 1e-4
+"""How far a float32 row may be from summing to 1."""
+
+
+def receipt(question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]:
+    """What was checked on the way, with what was found."""
+    pair = question.pair
+    worst, forbidden = max(n.worst_sum for n in layers), max(n.forbidden for n in layers)
+    training = [side.info.id for side in (pair.base, pair.tuned) if side.model.training]
+    return (
+        Check("same_tokens", True, f"both models read the same {len(question.base.ids)} token ids"),
+        Check("rows_sum_to_1", worst <= SUM_TOLERANCE, f"largest difference from 1: {worst:.1e}"),
+        Check("masks_respected", forbidden == 0, f"largest mass on a key that its query may not see: {forbidden:.1e}"),
+        Check("dropout_off", not training, f"in training mode: {', '.join(training) or 'neither model'}"),
+        Check(
+            "exact_attention",
+            True,
+            "rows come from each family's own attention code, which matched its eager attention at load "
+            f"({pair.base.info.dtype} weights, float32 statistics)",
+        ),
+        *(Check(f"note_{i}", True, note) for i, note in enumerate(pair.notes, start=1)),
+    )
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The libraries that a result depends on."""
+    libraries = {name: version(name) for name in ("torch", "transformers", "peft", "numpy")}
+    return {"attncompare": __version__, "python": platform.python_version(), **libraries}
