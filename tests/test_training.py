@@ -68,9 +68,7 @@ def test_split_depends_on_letters_and_digits_alone(sentences: list[str]) -> None
     for sentence in sentences[:200]:
         assert part_of(sentence) == part_of(f"  {sentence.upper().replace(' ', ' -- ')}!")
     reversed_parts = split(Snippet(sentence, 1.0) for sentence in reversed(sentences))
-    assert all(
-        part_of(snippet.text) == part for part, snippets in reversed_parts.items() for snippet in snippets
-    )
+    assert all(part_of(snippet.text) == part for part, snippets in reversed_parts.items() for snippet in snippets)
 
 
 def test_other_bytes_are_no_corpus(tmp_path: Path) -> None:
@@ -107,9 +105,7 @@ def test_batch_masks_padding_only() -> None:
 
 
 def test_targets_are_attention_projections_alone() -> None:
-    linears = [
-        name for name, module in lora.base_model().named_modules() if isinstance(module, torch.nn.Linear)
-    ]
+    linears = [name for name, module in lora.base_model().named_modules() if isinstance(module, torch.nn.Linear)]
     matched = {name for name in linears if re.fullmatch(lora.TARGETS, name)}
     ends = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
     assert matched == {f"bert.encoder.layer.{layer}.{end}" for layer in range(6) for end in ends}

@@ -102,9 +102,7 @@ def card(metrics: dict) -> str:
     """Markdown with Hugging Face front matter; every figure is from `metrics` (a full run's metrics.json)."""
     labels, tried = metrics["labels"], metrics["tried"]
     chosen = next(recipe for recipe in tried if recipe["name"] == metrics["chosen"])
-    counts = [
-        [part, *(count[label] for label in labels)] for part, count in metrics["data"]["counts"].items()
-    ]
+    counts = [[part, *(count[label] for label in labels)] for part, count in metrics["data"]["counts"].items()]
     varied = ["learning_rate", "epochs", "alpha", "dropout"]
     recipes = [
         [f"**{recipe['name']}**" if recipe is chosen else recipe["name"], *(recipe[key] for key in varied)]

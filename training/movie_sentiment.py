@@ -62,8 +62,7 @@ def score_test(folder: Path, data: Encoded) -> dict:
     correct = int((predicted == data.labels).sum())
     n = len(data.labels)
     recall = {
-        name: accuracy(predicted[data.labels == i], data.labels[data.labels == i])
-        for i, name in enumerate(LABELS)
+        name: accuracy(predicted[data.labels == i], data.labels[data.labels == i]) for i, name in enumerate(LABELS)
     }
     return {
         "n": n,
@@ -84,9 +83,7 @@ def arguments() -> argparse.Namespace:
         description="Train the demo's movie-sentiment adapters (LoRA on all-MiniLM-L6-v2), choose the recipe "
         "on the dev part, score the test part once, and write adapters, metrics.json and the model card.",
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder to write, e.g. assets/movie-sentiment"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write, e.g. assets/movie-sentiment")
     parser.add_argument(
         "--corpus",
         type=Path,
@@ -97,9 +94,7 @@ def arguments() -> argparse.Namespace:
         choices=[recipe.name for recipe in RECIPES],
         help="train this recipe alone and leave the test part unseen",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of head, LoRA, dropout and batch order (default 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of head, LoRA, dropout and batch order (default 0)")
     parser.add_argument("--threads", type=int, default=THREADS, help=f"torch threads (default {THREADS})")
     return parser.parse_args()
 
@@ -192,9 +187,7 @@ def main() -> None:
         return  # --only: a trial run has no result to put on a card
     (options.out / "README.md").write_text(card(metrics))
     if metrics["test"]["accuracy"] < REQUIRED_ACCURACY:
-        sys.exit(
-            f"The test accuracy is {metrics['test']['accuracy']:.3f}, expected at least {REQUIRED_ACCURACY}."
-        )
+        sys.exit(f"The test accuracy is {metrics['test']['accuracy']:.3f}, expected at least {REQUIRED_ACCURACY}.")
 
 
 if __name__ == "__main__":

@@ -147,9 +147,7 @@ def train(recipe: Recipe, data: dict[str, Encoded], folder: Path, seed: int) -> 
     batches = list(shuffled_batches(data["train"], recipe.epochs, seed))
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=WEIGHT_DECAY)
-    schedule = transformers.get_linear_schedule_with_warmup(
-        optimizer, round(WARMUP_SHARE * len(batches)), len(batches)
-    )
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, round(WARMUP_SHARE * len(batches)), len(batches))
     curve: list[dict] = []
     losses: list[float] = []
 
