@@ -20,8 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     demo = build(loopback=is_loopback(options.host))
     try:
         demo.launch(server_name=options.host, server_port=options.port, prevent_thread_lock=True, **launch_options())
-    except OSError as error:
-        sys.exit(f"attncompare: the page can't be served on {options.host}: {error}")
+    except OSError:
+        where = f"{options.host}, port {options.port}" if options.port else f"{options.host}, ports 7860 to 7959"
+        sys.exit(f"attncompare can't be served on {where}: taken or not ours to use; choose another --port or --host.")
     print(f"attncompare is served at {demo.local_url} (Ctrl+C ends it)", flush=True)
     warm_up()
     demo.block_thread()
