@@ -58,6 +58,9 @@ class CheckpointInfo:
     dtype: str
     device: str
     adapter: bool
+    attention_path: Literal["tap", "tap-own", "dense"]
+    """How its attention was read: computed from queries and keys (under SDPA, or the family's own eager output), or all
+    weights as the model returned them."""
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""

@@ -8,6 +8,7 @@ import attncompare
 from attncompare.analyses.comparison import compare
 from attncompare.metrics.divergence import jsd_bits
 from attncompare.models import tap
+from attncompare.models.calls import AttentionCall
 from attncompare.models.traces import TRACES
 from benchmarks.texts import text_of
 from benchmarks.timing import medians
@@ -58,7 +59,7 @@ def _lines(pair: attncompare.Pair, eager: list, length: int) -> list[tuple[str, 
         {"plain": plain, "dense": dense, "fresh": fresh, "kept": lambda: compare(pair, text)},
         repeats=15 if length < 500 else 5,
     )
-    calls: list[tap.LayerCall] = []
+    calls: list[AttentionCall] = []
     tap.record(pair.base.model, dict(inputs), calls.append)
     one_map = medians({"map": lambda: calls[3].rows([9])}, repeats=15)["map"]
     unit = found["plain"]

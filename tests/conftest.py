@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 
 import attncompare
-from attncompare.models import tap
+from attncompare.models import routing
 
 VOCABULARY = 99
 CONFIGS = {
@@ -43,7 +43,7 @@ def random_model(family: str, seed: int, *, scale: float = 0.35) -> nn.Module:
     """A tiny model of the family with weights drawn from N(0, scale), tap installed."""
     model = transformers.AutoModel.from_config(CONFIGS[family]).eval()
     draw_weights(model, seed, scale)
-    tap.install(model)
+    routing.install(model)
     return model
 
 

@@ -22,8 +22,8 @@ from attncompare.attention import Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
 from attncompare.metrics.kernel import LayerKernel, LayerNumbers
+from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import Pair
-from attncompare.models.tap import LayerCall
 from attncompare.models.tokens import mark_sinks, sink_positions
 from attncompare.models.traces import TraceKey, prepare, walk
 
@@ -152,7 +152,7 @@ def compare(pair: Pair, text: str, *, level: str = "auto", progress: Progress | 
     rollout = RolloutWalk(len(ids)) if len(ids) <= FULL_TOKENS else None
     layers: list[LayerNumbers] = []
 
-    def visit(layer: int, base: LayerCall, tuned: LayerCall) -> None:
+    def visit(layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
         kernel = LayerKernel(base.heads, len(ids), sinks)
         for block in blocks(base, tuned):
             kernel.add(block)

@@ -12,8 +12,8 @@ from attncompare.analyses.routes import FULL_TOKENS, json_rows
 from attncompare.attention import Token, frozen, head_name
 from attncompare.errors import BadInput, TraceGone
 from attncompare.metrics.divergence import jsd_bits, wasserstein_tokens
+from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import Pair
-from attncompare.models.tap import LayerCall
 from attncompare.models.tokens import mark_sinks, sink_positions
 from attncompare.models.traces import TRACES, TraceKey, layer_calls, prepare
 
@@ -100,7 +100,7 @@ def require_head(layer: int, head: int, layers: int, heads: int) -> None:
         )
 
 
-def _maps(layer: int, head: int, tokens: tuple[Token, ...], base: LayerCall, tuned: LayerCall) -> HeadMaps:
+def _maps(layer: int, head: int, tokens: tuple[Token, ...], base: AttentionCall, tuned: AttentionCall) -> HeadMaps:
     visible = base.visible(0, base.queries)
     rows = [head_map(call, head) for call in (base, tuned)]
     several = visible.sum(-1) > 1

@@ -13,6 +13,13 @@ SUM_TOLERANCE = 1e-4
 """How far a float32 row may be from summing to 1."""
 
 
+_PATHS = {
+    "tap": "rows computed from queries and keys by the family's own code, which matched its eager attention at load",
+    "tap-own": "rows computed from queries and keys by the family's own code, which also gives the output (no SDPA)",
+    "dense": "all weights as the family's own eager attention returned them",
+}
+
+
 def receipt(question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]:
     """What was checked on the way, with what was found."""
     pair = question.pair
@@ -26,8 +33,7 @@ def receipt(question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]
         Check(
             "exact_attention",
             True,
-            "rows come from each family's own attention code, which matched its eager attention at load "
-            f"({pair.base.info.dtype} weights, float32 statistics)",
+            f"{_PATHS[pair.base.info.attention_path]}; {pair.base.info.dtype} weights, float32 rows",
         ),
         *(Check(f"note_{i}", True, note) for i, note in enumerate(pair.notes, start=1)),
     )

@@ -19,8 +19,8 @@ from attncompare.attention import Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics.kernel import Block
 from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
+from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import Pair
-from attncompare.models.tap import LayerCall
 from attncompare.models.tokens import mark_sinks, sink_positions
 from attncompare.models.traces import TRACES, PairText, prepare, record_side, walk
 
@@ -133,7 +133,7 @@ def rollout(pair: Pair, text: str, *, token: int | None = None, progress: Progre
         return _one_row(question, tokens, default if token is None else token % len(ids), progress)
     full = RolloutWalk(len(ids))
 
-    def visit(layer: int, base: LayerCall, tuned: LayerCall) -> None:
+    def visit(layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
         for block in blocks(base, tuned):
             full.add(block)
         full.end_layer()
@@ -178,7 +178,7 @@ def _one_row(question: PairText, tokens: tuple[Token, ...], token: int, progress
     return _routes(tokens, (token,), base, tuned, null[None] if question.pair.causal else None)
 
 
-def _follow(calls: list[LayerCall], token: int, *, uniform: bool) -> Float[Tensor, " token"]:
+def _follow(calls: list[AttentionCall], token: int, *, uniform: bool) -> Float[Tensor, " token"]:
     share = torch.zeros(calls[0].queries, dtype=torch.float64)
     share[token] = 1
     for call in reversed(calls):

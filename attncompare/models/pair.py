@@ -12,7 +12,7 @@ import torch
 
 from attncompare.attention import CheckpointInfo, HeadOrigin, OutputKind
 from attncompare.errors import BadInput, CheckpointError, NotAllowed
-from attncompare.models import adapter, embedded, tap
+from attncompare.models import adapter, embedded, routing
 from attncompare.models.architecture import check_same_shape, model_class, read_config
 from attncompare.models.cache import Cache
 from attncompare.models.checkpoint import LocalRule, any_folder, given, no_folder, resolve
@@ -161,8 +161,8 @@ def _build(
         models = full_models(first, second, chosen, configs, dtype, device)
     else:
         models = adapter_models(first, second, chosen, configs[0], dtype, device)
-    tap.install(models.base)
-    tap.install(models.tuned if second.adapter is None else models.tuned.get_base_model())
+    routing.install(models.base)
+    routing.install(models.tuned if second.adapter is None else models.tuned.get_base_model())
     tokenizers = load_tokenizers(first, second, configs)
     base, tuned = (
         Side(_info(checkpoint, models.base, digest), model, tokenizer)
@@ -170,8 +170,8 @@ def _build(
             (first, second), (models.base, models.tuned), hashes, tokenizers, strict=True
         )
     )
-    layers, heads = tap.shape(models.base)
-    causal = tap.is_causal(models.base)
+    layers, heads = routing.shape(models.base)
+    causal = routing.is_causal(models.base)
     kind = output_kind(models, causal)
     labels = dict(models.base.config.id2label) if kind == "label" else {}
     return Pair(
@@ -199,6 +199,7 @@ def _info(checkpoint: Checkpoint, model: Any, digest: str) -> CheckpointInfo:
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
         adapter=checkpoint.adapter is not None,
+        attention_path=routing.route(model),
     )
 
 

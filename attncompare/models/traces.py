@@ -17,17 +17,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.attention import Progress
-from attncompare.errors import UnsupportedModel
+from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.cache import Cache
+from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import PAIRS, Pair, Side
-from attncompare.models.tap import LayerCall
 from attncompare.models.tokens import Encoding, encode, require_same_tokens
 
 TRACE_LIMIT_BYTES = 512 * 2**20
 
+DENSE_LIMIT_BYTES = 2 * 2**30
+"""Largest attention of one model on the dense way, over all layers and heads."""
+
 TraceKey = tuple[str, tuple[int, ...]]
-Visit = Callable[[int, LayerCall, LayerCall], None]
+Visit = Callable[[int, AttentionCall, AttentionCall], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,8 @@ class PairText:
 class PairTrace:
     """Every attention call of both models on one text, and the logits of their answers (None: no answer)."""
 
-    base: list[LayerCall]
-    tuned: list[LayerCall]
+    base: list[AttentionCall]
+    tuned: list[AttentionCall]
     base_logits: Float[Tensor, " label"] | None
     tuned_logits: Float[Tensor, " label"] | None
 
@@ -79,9 +82,10 @@ def prepare(pair: Pair, text: str) -> PairText:
     """Tokenize for both models.
 
     Raises:
-        BadInput: blank or too long. PairMismatch: the models don't see the same tokens.
+        BadInput: blank or too long, for the models or for the dense way. PairMismatch: the models don't see the same tokens.
     """
     base = encode(pair.base.tokenizer, text, max_tokens=pair.max_tokens)
+    _check_dense(pair, len(base.tokens))
     if pair.tuned.tokenizer is pair.base.tokenizer:
         return PairText(pair, text, base, base)
     tuned = encode(pair.tuned.tokenizer, text, max_tokens=pair.max_tokens)
@@ -105,7 +109,7 @@ def walk(question: PairText, visit: Visit, progress: Progress | None = None) -> 
     waiting.reverse()
     visited = 0
 
-    def on_call(call: LayerCall) -> None:
+    def on_call(call: AttentionCall) -> None:
         nonlocal visited
         visit(visited, waiting.pop(), call)
         visited += 1
@@ -127,12 +131,12 @@ def pair_trace(question: PairText, tell: Progress) -> PairTrace:
 
 def record_side(
     question: PairText, side: Side, tell: Progress, done: int = 0
-) -> tuple[list[LayerCall], Float[Tensor, " label"] | None]:
+) -> tuple[list[AttentionCall], Float[Tensor, " label"] | None]:
     """One model's calls, kept whole, and the logits of its answer."""
-    calls: list[LayerCall] = []
+    calls: list[AttentionCall] = []
     step = "reading the base" if side is question.pair.base else "reading the tuned model"
 
-    def on_call(call: LayerCall) -> None:
+    def on_call(call: AttentionCall) -> None:
         calls.append(call)
         tell(step, done + len(calls), 3 * question.pair.layers)
 
@@ -140,7 +144,7 @@ def record_side(
     return calls, logits
 
 
-def layer_calls(question: PairText, layer: int) -> tuple[LayerCall, LayerCall]:
+def layer_calls(question: PairText, layer: int) -> tuple[AttentionCall, AttentionCall]:
     """One layer of both models: from the cache, or by running both passes again and keeping that layer alone."""
     trace = TRACES.get_if_present(question.key)
     if trace is None and _estimated_bytes(question) <= TRACE_LIMIT_BYTES:
@@ -150,11 +154,11 @@ def layer_calls(question: PairText, layer: int) -> tuple[LayerCall, LayerCall]:
     return _one_call(question, question.pair.base, layer), _one_call(question, question.pair.tuned, layer)
 
 
-def _one_call(question: PairText, side: Side, layer: int) -> LayerCall:
-    found: list[LayerCall] = []
+def _one_call(question: PairText, side: Side, layer: int) -> AttentionCall:
+    found: list[AttentionCall] = []
     seen = 0
 
-    def on_call(call: LayerCall) -> None:
+    def on_call(call: AttentionCall) -> None:
         nonlocal seen
         if seen == layer:
             found.append(call)
@@ -172,7 +176,7 @@ def _run(question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, "
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
     seen = 0
 
-    def count(call: LayerCall) -> None:
+    def count(call: AttentionCall) -> None:
         nonlocal seen
         seen += 1
         if seen > question.pair.layers:
@@ -195,7 +199,29 @@ def _keeps_logits(model: Any) -> bool:
 
 def _estimated_bytes(question: PairText) -> int:
     """Upper bound of both traces, as if every query head had keys of its own."""
-    config = question.pair.base.model.config.get_text_config()
-    size = getattr(config, "head_dim", None) or config.hidden_size // question.pair.heads
-    per_token = 2 * question.pair.layers * question.pair.heads * size * question.pair.base.model.dtype.itemsize
-    return 2 * per_token * len(question.base.tokens)
+    pair, tokens = question.pair, len(question.base.tokens)
+    if is_dense(pair):
+        return 2 * dense_bytes(pair, tokens)
+    config = pair.base.model.config.get_text_config()
+    size = getattr(config, "head_dim", None) or config.hidden_size // pair.heads
+    return 2 * 2 * pair.layers * pair.heads * size * pair.base.model.dtype.itemsize * tokens
+
+
+def is_dense(pair: Pair) -> bool:
+    """Whether the models of a pair return all their weights at once."""
+    return pair.base.info.attention_path == "dense"
+
+
+def dense_bytes(pair: Pair, tokens: int) -> int:
+    """Bytes of one model's float32 weights over all layers and heads."""
+    return 4 * pair.layers * pair.heads * tokens**2
+
+
+def _check_dense(pair: Pair, tokens: int) -> None:
+    """Before anything runs: the dense way needs memory that grows with the square of the text."""
+    if is_dense(pair) and dense_bytes(pair, tokens) > DENSE_LIMIT_BYTES:
+        fits = int((DENSE_LIMIT_BYTES / dense_bytes(pair, 1)) ** 0.5)
+        raise BadInput(
+            f"{pair.base.info.model_class} returns its attention only as a whole, which takes "
+            f"{dense_bytes(pair, tokens) / 1e9:.1f} GB for these {tokens} tokens: shorten the text to {fits} tokens."
+        )

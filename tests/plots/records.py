@@ -63,7 +63,7 @@ def routes(
 
 
 def checkpoint(name: str) -> CheckpointInfo:
-    return CheckpointInfo(name, None, "0" * 16, "BertModel", "bert", "float32", "cpu", False)
+    return CheckpointInfo(name, None, "0" * 16, "BertModel", "bert", "float32", "cpu", False, "tap")
 
 
 def comparison(
