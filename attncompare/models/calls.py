@@ -48,6 +48,11 @@ class LayerCall:
         return self.query.shape[1]
 
     @property
+    def device(self) -> torch.device:
+        """Where its rows are computed."""
+        return self.query.device
+
+    @property
     def nbytes(self) -> int:
         """Bytes held by the query and the key."""
         return self.query.nbytes + self.key.nbytes
@@ -144,6 +149,11 @@ class DenseCall:
     def heads(self) -> int:
         """Number of query heads."""
         return self.weights.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where its rows are."""
+        return self.weights.device
 
     @property
     def nbytes(self) -> int:
