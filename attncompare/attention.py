@@ -75,6 +75,11 @@ class Check:
     passed: bool
     detail: str
 
+    @property
+    def is_note(self) -> bool:
+        """Whether this says how the pair was loaded rather than what was checked."""
+        return self.name.startswith("note_")
+
 
 def head_name(layer: int, head: int) -> str:
     """The one way a head is written, ``L5.H9``.

@@ -94,7 +94,8 @@ class Comparison:
             "text": self.text,
             "level": self.level,
             "alignment": {"level": self.level, "same_ids": True, "units": len(self.tokens)},
-            "checks": {check.name: {"passed": check.passed, "detail": check.detail} for check in self.checks},
+            "checks": {c.name: {"passed": c.passed, "detail": c.detail} for c in self.checks if not c.is_note},
+            "notes": [c.detail for c in self.checks if c.is_note],
             "verdict": self.verdict,
             "tokens": [
                 {name: getattr(token, name) for name in ("text", "raw", "start", "end", "special", "sink")}

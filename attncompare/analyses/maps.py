@@ -54,8 +54,8 @@ class HeadMaps:
         return {
             "layer": self.layer,
             "head": self.head,
-            "jsd_bits": self.jsd_bits,
-            "wasserstein_tokens": self.wasserstein_tokens,
+            "jsd_bits": None if np.isnan(self.jsd_bits) else self.jsd_bits,
+            "wasserstein_tokens": None if np.isnan(self.wasserstein_tokens) else self.wasserstein_tokens,
             "tokens": [token.text for token in self.tokens],
             "base": json_rows(self.base) if whole else None,
             "tuned": json_rows(self.tuned) if whole else None,
@@ -91,8 +91,10 @@ def kept_maps(key: TraceKey, layer: int, head: int, tokens: tuple[Token, ...]) -
     return _maps(layer, head, tokens, trace.base[layer], trace.tuned[layer])
 
 
-def require_head(layer: int, head: int, layers: int, heads: int) -> None:
+def require_head(layer: Any, head: Any, layers: int, heads: int) -> None:
     """Raises BadInput unless the model has this head; negative numbers are not accepted, they hide mistakes."""
+    if any(isinstance(number, bool) or not isinstance(number, int) for number in (layer, head)):
+        raise BadInput(f"Layer and head must be whole numbers, got {layer!r} and {head!r}.")
     if not (0 <= layer < layers and 0 <= head < heads):
         raise BadInput(
             f"Head {head_name(layer, head)} does not exist: these models have layers 0 to {layers - 1} "

@@ -44,7 +44,10 @@ def outputs(pair: Pair, base_logits: Tensor | None, tuned_logits: Tensor | None)
     if base_logits is None or tuned_logits is None:
         return Outputs("none", (), (), pair.base_head, None, None)
     base, tuned = (logits.double().log_softmax(-1) for logits in (base_logits, tuned_logits))
-    divergence = float((tuned.exp() * (tuned - base)).sum() / torch.log(torch.tensor(2.0, dtype=torch.float64)))
+    divergence = float(
+        torch.where(tuned.isneginf(), 0, tuned.exp() * (tuned - base)).sum()
+        / torch.log(torch.tensor(2.0, dtype=torch.float64))
+    )
     return Outputs(
         pair.output_kind,
         _likeliest(pair, base),

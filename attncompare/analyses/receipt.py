@@ -24,9 +24,17 @@ def receipt(question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]
     """What was checked on the way, with what was found."""
     pair = question.pair
     worst, forbidden = max(n.worst_sum for n in layers), max(n.forbidden for n in layers)
+    # A special token may share the id: GPT-2 has one for unknown, first and last.
+    marks = zip(question.base.ids, question.base.tokens, strict=True)
+    unknown = sum(number == pair.base.tokenizer.unk_token_id and not token.special for number, token in marks)
     training = [side.info.id for side in (pair.base, pair.tuned) if side.model.training]
     return (
         Check("same_tokens", True, f"both models read the same {len(question.base.ids)} token ids"),
+        Check(
+            "known_tokens",
+            not unknown,
+            f"{unknown} of {len(question.base.ids)} tokens are unknown to the tokenizer, and all the same to the models",
+        ),
         Check("rows_sum_to_1", worst <= SUM_TOLERANCE, f"largest difference from 1: {worst:.1e}"),
         Check("masks_respected", forbidden == 0, f"largest mass on a key that its query may not see: {forbidden:.1e}"),
         Check("dropout_off", not training, f"in training mode: {', '.join(training) or 'neither model'}"),

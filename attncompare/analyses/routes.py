@@ -68,9 +68,9 @@ class Routes:
 
 
 def json_rows(array: np.ndarray) -> list[Any]:
-    """Nested lists with eight decimals (float32 has no more); NaN becomes None."""
+    """Nested lists with eight decimals (float32 has no more); NaN and infinity become None."""
     rounded = array.astype(np.float64).round(8)
-    blank = np.isnan(rounded)
+    blank = ~np.isfinite(rounded)
     if not blank.any():
         return rounded.tolist()
     values = rounded.astype(object)
@@ -82,7 +82,7 @@ class RolloutWalk:
     """Full rollout of both models, fed with a walk's blocks layer by layer."""
 
     def __init__(self, tokens: int) -> None:
-        self._mean = torch.zeros(2, tokens, tokens)
+        self._mean = torch.zeros(2, tokens, tokens, dtype=torch.float32)
         self._null_rows = torch.zeros(tokens, tokens, dtype=torch.float64)
         self._rollout: list[Tensor | None] = [None, None, None]
         self._masked = False
@@ -111,6 +111,8 @@ class RolloutWalk:
         base, tuned, null = self._rollout
         assert base is not None
         assert tuned is not None
+        if causal and null is None:  # a single token: no mask was needed, and it can only look at itself
+            null = torch.ones(1, 1, dtype=torch.float64)
         return _routes(tokens, tuple(range(len(tokens))), base, tuned, null if causal else None)
 
 
@@ -125,12 +127,12 @@ def rollout(pair: Pair, text: str, *, token: int | None = None, progress: Progre
     """
     question = prepare(pair, text)
     ids = question.base.ids
-    if token is not None and not -len(ids) <= token < len(ids):
+    if token is not None and not 0 <= token < len(ids):
         raise BadInput(f"Token {token} does not exist: this text has tokens 0 to {len(ids) - 1}.")
     tokens = mark_sinks(question.base.tokens, sink_positions(pair.base.tokenizer, ids, causal=pair.causal))
     if len(ids) > FULL_TOKENS:
         default = len(ids) - 1 if pair.causal else 0
-        return _one_row(question, tokens, default if token is None else token % len(ids), progress)
+        return _one_row(question, tokens, default if token is None else token, progress)
     full = RolloutWalk(len(ids))
 
     def visit(layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
@@ -140,7 +142,7 @@ def rollout(pair: Pair, text: str, *, token: int | None = None, progress: Progre
 
     walk(question, visit, progress)
     routes = full.routes(tokens, pair.causal)
-    return routes if token is None else _only(routes, token % len(ids))
+    return routes if token is None else _only(routes, token)
 
 
 def _only(routes: Routes, token: int) -> Routes:
@@ -198,8 +200,8 @@ def _routes(
     crowded = float(null[-1, 0])
     if crowded > CROWDED_NULL:
         why = (
-            f"in a model this deep uniform attention alone puts {crowded:.0%} of the last token's rollout on the first "
-            "token: only the difference means something"
+            f"in a model this deep uniform attention alone puts {crowded:.0%} of token {queries[-1]}'s rollout on the "
+            "first token: only the difference means something"
         )
         return Routes(tokens, queries, frozen(base), frozen(tuned), None, None, why)
     lift_base, lift_tuned = frozen(log2_lift(base, null)), frozen(log2_lift(tuned, null))

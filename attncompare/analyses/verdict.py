@@ -12,11 +12,20 @@ NO_YARDSTICK = (
 )
 
 
+SPREAD = 0.2
+"""A largest gain below this share of the largest loss is no destination."""
+
+LONGEST_SHOWN = 40
+"""Characters of a token or answer that are printed."""
+
+
 def verdict(
     heads: dict[str, np.ndarray], movers: tuple[Mover, ...], tokens: tuple[Token, ...], outputs: Outputs
 ) -> str:
     """A short paragraph; sentences are separated by single spaces."""
     bits = np.nan_to_num(heads["jsd_bits"].astype(np.float64))
+    if np.isnan(heads["jsd_bits"]).all():
+        return " ".join(["Nothing to compare: no token of this text sees another one.", *_answers(outputs)])
     if not movers:
         return " ".join(["No head moved: the two models attend identically on this text.", *_answers(outputs)])
     sentences = [
@@ -42,12 +51,27 @@ def _concentration(bits: np.ndarray) -> str:
 
 def _top(bits: np.ndarray, mover: Mover, tokens: tuple[Token, ...]) -> str:
     def part(change: tuple[int, float]) -> str:
-        return f"‘{tokens[change[0]].text}’ ({change[1]:+.2f})"
+        return f"{_named(tokens, change[0])} ({change[1]:+.2f})"
 
     size = f"{mover.name} moved most ({bits[mover.layer, mover.head]:.2g} bits)"
     if not (mover.lost and mover.gained):
         return f"{size}."
+    if mover.gained[0][1] < SPREAD * -mover.lost[0][1]:
+        return f"{size}: on average away from {part(mover.lost[0])}, spread over many tokens."
     return f"{size}: on average away from {part(mover.lost[0])}, towards {part(mover.gained[0])}."
+
+
+def _named(tokens: tuple[Token, ...], at: int) -> str:
+    """The token in quotes, short and printable, with its position where the text repeats it."""
+    text = tokens[at].text
+    repeated = sum(token.text == text for token in tokens) > 1
+    return f"‘{_printable(text)}’" + (f" at position {at}" if repeated else "")
+
+
+def _printable(text: str) -> str:
+    """Models and texts may hold control characters, which must not reach a terminal."""
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return visible if len(visible) <= LONGEST_SHOWN else visible[: LONGEST_SHOWN - 1] + "…"
 
 
 def _layers(bits: np.ndarray) -> str:
@@ -72,6 +96,6 @@ def _answers(outputs: Outputs) -> list[str]:
     agreement = "the same answer" if outputs.same else "another answer"
     what = "" if outputs.kind == "label" else " as the next token"
     return [
-        f"The tuned model says ‘{tuned}’{what} (p = {tuned_p:.2f}); {owner} gives {agreement}, "
-        f"‘{base}’ (p = {base_p:.2f})."
+        f"The tuned model says ‘{_printable(tuned)}’{what} (p = {tuned_p:.2g}); {owner} gives {agreement}, "
+        f"‘{_printable(base)}’ (p = {base_p:.2g})."
     ]

@@ -83,7 +83,8 @@ class LayerKernel:
         self._seen[:keys] += float(queries) if visible is None else visible.sum(0).cpu()
         for side, rows in enumerate((base, tuned)):
             self._received[side, :, :keys] += rows.sum(1).cpu()
-            self._worst_sum = max(self._worst_sum, float((rows.sum(-1) - 1).abs().max()))
+            worst = float((rows.sum(-1) - 1).abs().max())
+            self._worst_sum = worst if not worst <= self._worst_sum else self._worst_sum  # NaN stays
             if visible is not None:
                 self._forbidden = max(self._forbidden, float(rows.masked_fill(visible, 0).max()))
         self._add_divergences(base, tuned, several)

@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -133,17 +134,18 @@ def twin(base: Any, adapter: Checkpoint) -> Any:
         CheckpointError: if the adapter lacks weights, or there is too little memory.
         UnsupportedModel: if putting it on changes the base's own weights.
     """
-    from peft import PeftConfig, PeftModel
+    from peft import PeftModel
 
     before = {name: (tensor.data_ptr(), tensor._version) for name, tensor in named_tensors(base).items()}
     copied = _copy_sharing(base, adapter)
+    config = _plain_config(adapter, base)
     try:
         with quiet(), _PEFT, warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"(peft|transformers)\b")
             tuned = PeftModel.from_pretrained(
                 copied,
                 str(adapter.folder),
-                config=PeftConfig.from_pretrained(str(adapter.folder)),
+                config=config,
                 torch_device=str(base.device),
                 # One data type for both sides: peft would run a half precision adapter in float32.
                 autocast_adapter_dtype=False,
@@ -159,6 +161,57 @@ def twin(base: Any, adapter: Checkpoint) -> Any:
         raise UnsupportedModel(f"The adapter {adapter.id!r} changes the base's own weights, so it isn't compared.")
     _check_complete(tuned, base, adapter)
     return tuned.eval().requires_grad_(False)
+
+
+def _plain_config(adapter: Checkpoint, base: Any) -> Any:
+    """The adapter's configuration with its targets spelled out.
+
+    peft matches patterns of the configuration against module names. A stranger's regular expression could hang the whole
+    process, and a stated rank takes memory before it is compared with the file: so targets come from the file's own tensor
+    names, and ranks are checked first.
+    """
+    from peft import PeftConfig
+
+    settings = adapter.adapter or {}
+    names = [
+        *(settings.get("modules_to_save") or ()),
+        *(settings.get("rank_pattern") or ()),
+        *(settings.get("alpha_pattern") or ()),
+    ]
+    if odd := [name for name in names if not re.fullmatch(r"[\w.]+", str(name))]:
+        raise UnsupportedModel(
+            f"The adapter {adapter.id!r} names modules by the pattern {str(odd[0])[:60]!r}: spell them out."
+        )
+    ranks = {
+        name.removeprefix(_PREFIX).rsplit(".lora_", 1)[0]: shape[1 if "_embedding_" in name else 0]
+        for name, (_, shape) in adapter.shapes().items()
+        if re.search(r"\.lora_(embedding_)?A(\.weight)?$", name) and len(shape) > 1
+    }
+    _check_stated(settings, ranks, adapter, base)
+    config = PeftConfig.from_pretrained(str(adapter.folder))
+    if ranks:
+        config.target_modules = set(ranks)
+        config.exclude_modules = config.layers_to_transform = config.layers_pattern = None
+    return config
+
+
+def _check_stated(settings: Mapping[str, Any], ranks: Mapping[str, int], adapter: Checkpoint, base: Any) -> None:
+    """The file holds what the configuration says: targets where they are listed by name, and ranks."""
+    targets = settings.get("target_modules")
+    for target in targets if isinstance(targets, list) else ():
+        if not any(f".{name}".endswith(f".{target}") for name in ranks):
+            raise CheckpointError(f"The adapter {adapter.id!r} lacks the weights of its target {str(target)[:60]!r}.")
+    stated = [settings.get("r"), *(settings.get("rank_pattern") or {}).values()]
+    for name, rank in ranks.items():
+        if isinstance(targets, list) and not any(f".{name}".endswith(f".{target}") for target in targets):
+            raise PairMismatch(_misfit(adapter, base, f"it has weights for {name}, which is not among its targets."))
+        if rank not in stated:
+            raise PairMismatch(
+                _misfit(adapter, base, f"{name} has rank {rank}, which its configuration doesn't state.")
+            )
+    bound = max(ranks.values(), default=0)
+    if any(not isinstance(rank, int) or rank > bound for rank in stated):
+        raise PairMismatch(_misfit(adapter, base, "its configuration states a rank that no weight has."))
 
 
 def _copy_sharing(base: Any, adapter: Checkpoint) -> Any:

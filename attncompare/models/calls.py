@@ -52,10 +52,14 @@ class LayerCall:
         """Where its rows are computed."""
         return self.query.device
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by the query and the key."""
-        return self.query.nbytes + self.key.nbytes
+    def tensors(self) -> list[Tensor]:
+        """Everything it keeps in memory."""
+        held = [self.query, self.key, self.mask, *self.options.values()]
+        return [value for value in held if isinstance(value, Tensor)]
+
+    def finite(self) -> bool:
+        """Whether its rows can be numbers."""
+        return bool(self.query.isfinite().all() and self.key.isfinite().all())
 
     def block(self, start: int, stop: int) -> tuple[Float[Tensor, "head query key"], Bool[Tensor, "query key"] | None]:
         """Rows of the queries ``start:stop`` in float32, with the keys they may see (None: every key).
@@ -155,10 +159,13 @@ class DenseCall:
         """Where its rows are."""
         return self.weights.device
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by the weights."""
-        return self.weights.nbytes
+    def tensors(self) -> list[Tensor]:
+        """Everything it keeps in memory."""
+        return [self.weights]
+
+    def finite(self) -> bool:
+        """Whether its rows are numbers."""
+        return bool(self.weights.isfinite().all())
 
     def block(self, start: int, stop: int) -> tuple[Float[Tensor, "head query key"], Bool[Tensor, "query key"] | None]:
         """As :meth:`LayerCall.block`."""

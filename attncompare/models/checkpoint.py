@@ -81,8 +81,9 @@ def resolve(spec: str | Path, local: LocalRule) -> Checkpoint:
         return open_folder(path.resolve(), text, None)
     if must_be_local:
         raise NotAllowed(
-            f"Local folders such as {text!r} are not opened here: give a hub id (org/name), or have the folder "
-            "listed in ATTNCOMPARE_LOCAL_PATHS where attncompare runs."
+            f"Local folders such as {text!r} are not opened here: give a hub id (org/name)"
+            # On a Space the list is not read, so it is no way out.
+            + ("." if "SPACE_ID" in os.environ else ", or have the folder listed in ATTNCOMPARE_LOCAL_PATHS.")
         )
     return _from_hub(*hub.split_id(text))
 

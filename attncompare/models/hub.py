@@ -81,19 +81,26 @@ def _fetch(repo_id: str, revision: str | None) -> Snapshot:
 
     # The classes of connection errors belong to the HTTP client that the hub's library uses now, hence Exception.
     try:
-        info = HfApi().model_info(repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS)
+        info = HfApi().model_info(
+            repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS, token=_token()
+        )
     except Exception as error:
         return _cached(error, repo_id, revision) or _explain(error, repo_id, revision)
     sizes = {item.rfilename: item.size for item in info.siblings or ()}
     wanted = _wanted(repo_id, sizes)
     _check_size(repo_id, [sizes[name] for name in wanted])
     try:
-        folder = snapshot_download(repo_id, revision=info.sha, allow_patterns=wanted)
+        folder = snapshot_download(repo_id, revision=info.sha, allow_patterns=wanted, token=_token())
         # Asked for by the branch's name, a small file makes the library note which commit that is, for offline use.
-        hf_hub_download(repo_id, next(name for name in _CONFIGS if name in wanted), revision=revision)
+        hf_hub_download(repo_id, next(name for name in _CONFIGS if name in wanted), revision=revision, token=_token())
     except Exception as error:
         _explain(error, repo_id, revision)
     return Snapshot(Path(folder), str(info.sha))
+
+
+def _token() -> bool | None:
+    """On a Space strangers choose the ids: its owner's token must not open private models for them. Else the user's own."""
+    return False if "SPACE_ID" in os.environ else None
 
 
 def _wanted(repo_id: str, names: Mapping[str, int | None]) -> list[str]:

@@ -4,6 +4,7 @@ Both sides load with one class, one data type and one device. A base whose check
 head runs under the tuned model's head, and says so. This module knows nothing about attention.
 """
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,10 @@ class Pair:
     """What a reader of a result should know about how the pair was loaded."""
 
 
+_BUILDING = threading.Lock()
+"""Held while models are made. from_pretrained swaps process-wide settings (default dtype, torch.nn.init, tie_weights) for
+its own duration; two that overlap would restore each other's, for good. It also keeps one pair at a time in the making."""
+
 PAIRS: Cache[Pair] = Cache(max_items=2)
 """Loaded pairs by :attr:`Pair.key`. Append to ``PAIRS.on_evict`` to forget what was made from a pair that goes."""
 
@@ -98,7 +103,12 @@ def open_pair(
     first, second, notes = _find(given(base), given(tuned), local)
     kind = kind or default_dtype(target, second if second.adapter is None else first)
     key = "|".join((first.fingerprint(), second.fingerprint(), str(target), str(kind)))
-    return PAIRS.get(key, lambda: _build(first, second, target, kind, key, notes))
+
+    def build() -> Pair:
+        with _BUILDING:
+            return _build(first, second, target, kind, key, notes)
+
+    return PAIRS.get(key, build)
 
 
 def _find(
@@ -165,7 +175,7 @@ def _build(
     routing.install(models.tuned if second.adapter is None else models.tuned.get_base_model())
     tokenizers = load_tokenizers(first, second, configs)
     base, tuned = (
-        Side(_info(checkpoint, models.base, digest), model, tokenizer)
+        Side(_info(checkpoint, model, digest), model, tokenizer)
         for checkpoint, model, digest, tokenizer in zip(
             (first, second), (models.base, models.tuned), hashes, tokenizers, strict=True
         )
@@ -190,6 +200,7 @@ def _build(
 
 
 def _info(checkpoint: Checkpoint, model: Any, digest: str) -> CheckpointInfo:
+    model = model.get_base_model() if checkpoint.adapter is not None else model
     return CheckpointInfo(
         id=checkpoint.id,
         revision=checkpoint.revision,

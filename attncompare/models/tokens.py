@@ -31,12 +31,14 @@ class Encoding:
         return tuple(self.inputs["input_ids"][0].tolist())
 
 
-def encode(tokenizer: Any, text: str, *, max_tokens: int | None = None) -> Encoding:
+def encode(tokenizer: Any, text: Any, *, max_tokens: int | None = None) -> Encoding:
     """Tokens of ``text`` with the special tokens that the tokenizer adds; sinks are marked later, see :func:`mark_sinks`.
 
     Raises:
-        BadInput: the text is blank, or longer than ``max_tokens``.
+        BadInput: the text is blank, leaves no token of its own, or is longer than ``max_tokens``.
     """
+    if not isinstance(text, str):
+        raise BadInput(f"Expected the text to be a string, got {type(text).__name__}.")
     if not text.strip():
         raise BadInput("The text is empty: type or paste a sentence to compare the models on.")
     with _TOKENIZING:
@@ -52,8 +54,10 @@ def encode(tokenizer: Any, text: str, *, max_tokens: int | None = None) -> Encod
     if max_tokens is not None and count > max_tokens:
         raise BadInput(
             f"The text is {count} tokens long and these models take at most {max_tokens}: "
-            f"shorten it by {count - max_tokens} tokens."
+            f"shorten it by {count - max_tokens}."
         )
+    if all(encoded["special_tokens_mask"]):
+        raise BadInput("Nothing of this text is left after tokenizing: type or paste words that the models know.")
     parts = zip(raw, encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
     tokens = tuple(_token(text, name, start, end, bool(special)) for name, (start, end), special in parts)
     inputs = {"input_ids": encoded["input_ids"], "attention_mask": [1] * count}
@@ -82,8 +86,10 @@ def require_same_tokens(base: Encoding, tuned: Encoding) -> None:
         min(len(base.ids), len(tuned.ids)),
     )
     pieces = [repr(side.tokens[at].raw) if at < len(side.tokens) else "the end" for side in (base, tuned)]
+    if pieces[0] == pieces[1]:
+        pieces = [f"{piece} is number {side.ids[at]}" for piece, side in zip(pieces, (base, tuned), strict=True)]
     raise PairMismatch(
-        f"The two tokenizers cut this text differently ({len(base.ids)} and {len(tuned.ids)} tokens; at position {at} "
+        f"The two tokenizers read this text differently ({len(base.ids)} and {len(tuned.ids)} tokens; at position {at} "
         f"{pieces[0]} in the base, {pieces[1]} in the tuned model), so their attention can't be laid side by side."
     )
 

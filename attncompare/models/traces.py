@@ -26,6 +26,9 @@ from attncompare.models.tokens import Encoding, encode, require_same_tokens
 
 TRACE_LIMIT_BYTES = 512 * 2**20
 
+TRACE_LIMIT = 16
+"""Most traces kept. One that was recorded after its pair had been evicted holds that pair's weights until its turn comes."""
+
 DENSE_LIMIT_BYTES = 2 * 2**30
 """Largest attention of one model on the dense way, over all layers and heads."""
 
@@ -63,11 +66,12 @@ class PairTrace:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all queries and keys."""
-        return sum(call.nbytes for call in (*self.base, *self.tuned))
+        """Bytes of everything that the calls hold; what several layers share, such as a mask, counts once."""
+        held = [tensor.untyped_storage() for call in (*self.base, *self.tuned) for tensor in call.tensors()]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in held}.values())
 
 
-TRACES: Cache[PairTrace] = Cache(max_bytes=TRACE_LIMIT_BYTES, size=lambda trace: trace.nbytes)
+TRACES: Cache[PairTrace] = Cache(max_items=TRACE_LIMIT, max_bytes=TRACE_LIMIT_BYTES, size=lambda trace: trace.nbytes)
 
 
 def _forget(pair_key: str, _: Pair) -> None:
@@ -78,7 +82,7 @@ def _forget(pair_key: str, _: Pair) -> None:
 PAIRS.on_evict.append(_forget)
 
 
-def prepare(pair: Pair, text: str) -> PairText:
+def prepare(pair: Pair, text: Any) -> PairText:
     """Tokenize for both models.
 
     Raises:
@@ -181,6 +185,8 @@ def _run(question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, "
         seen += 1
         if seen > question.pair.layers:
             raise UnsupportedModel(f"{side.info.id} makes more attention calls than its configuration has layers.")
+        if not call.finite():
+            raise _not_a_number(side)
         on_call(call)
 
     output = tap.record(side.model, inputs, count)
@@ -189,7 +195,16 @@ def _run(question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, "
     if question.pair.output_kind == "none":
         return None
     logits: Tensor = output.logits[0].float().cpu()
+    if logits.isnan().any():
+        raise _not_a_number(side)
     return logits if question.pair.output_kind == "label" else logits[-1]
+
+
+def _not_a_number(side: Side) -> UnsupportedModel:
+    return UnsupportedModel(
+        f"{side.info.id} computes NaN or infinity on this text in {side.info.dtype}, so there is nothing to compare: "
+        "its weights are damaged, or need dtype float32."
+    )
 
 
 def _keeps_logits(model: Any) -> bool:
@@ -208,8 +223,8 @@ def _estimated_bytes(question: PairText) -> int:
 
 
 def is_dense(pair: Pair) -> bool:
-    """Whether the models of a pair return all their weights at once."""
-    return pair.base.info.attention_path == "dense"
+    """Whether a model of the pair returns all its weights at once."""
+    return "dense" in (pair.base.info.attention_path, pair.tuned.info.attention_path)
 
 
 def dense_bytes(pair: Pair, tokens: int) -> int:

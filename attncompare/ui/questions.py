@@ -19,10 +19,14 @@ from attncompare.attention import Progress
 from attncompare.errors import AttnCompareError, BadInput, TraceGone
 from attncompare.models.checkpoint import LocalRule
 from attncompare.models.pair import Pair, open_pair
-from attncompare.ui.work import turn
+from attncompare.models.traces import prepare
+from attncompare.ui.work import loading, turn
 
 MAX_CHARACTERS = 200_000
 """Longest text that is tokenized at all."""
+
+MAX_TOKENS = 4096
+"""Longest text that the page and its endpoints compare: work grows with the square, and everybody waits for it."""
 
 UNEXPECTED = "Something went wrong on the server; its log says what. Nothing that you typed is lost."
 
@@ -93,8 +97,16 @@ def open_head(answer: Answer, local: LocalRule, layer: int, head: int) -> HeadMa
 
 def _pair(asked: Question, local: LocalRule, progress: Progress) -> Pair:
     # Not in turn(): a slow download must not keep others from models that are loaded already.
-    progress("loading the models", 0, 0)
-    return open_pair(asked.base or None, asked.tuned or None, None, None, local=local)
+    with loading(progress):
+        progress("loading the models", 0, 0)
+        pair = open_pair(asked.base or None, asked.tuned or None, None, None, local=local)
+    count = len(prepare(pair, asked.text).base.tokens)
+    if count > MAX_TOKENS:
+        raise BadInput(
+            f"The text has {count:,} tokens and the page compares at most {MAX_TOKENS:,}: shorten it, or use attncompare "
+            "from Python or the command line."
+        )
+    return pair
 
 
 def unheard(step: str, done: int, total: int) -> None:

@@ -22,6 +22,10 @@ _MODELS = threading.Lock()
 """Held while models run: one question at a time gets the machine, the others wait and say so."""
 
 
+_LOADS = threading.Semaphore(2)
+"""Taken while checkpoints are fetched and loaded."""
+
+
 class Stopped(Exception):
     """Raised inside the work by its own report once nobody follows it any more."""
 
@@ -65,6 +69,17 @@ def follow(work: Callable[[Progress], T], show: Callable[[Step], Shown]) -> Gene
     if errors:
         raise errors[0]
     return results[0]
+
+
+@contextmanager
+def loading(progress: Progress) -> Iterator[None]:
+    """Wait until few enough others are loading: a load can't be stopped half-way, only kept from starting."""
+    while not _LOADS.acquire(timeout=BEAT_SECONDS):
+        progress("waiting for other models to be loaded", 0, 0)
+    try:
+        yield
+    finally:
+        _LOADS.release()
 
 
 @contextmanager

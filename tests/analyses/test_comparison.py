@@ -1,5 +1,6 @@
 """`compare` against a dense calculation from the models' own eager attention, and its invariants, on real code paths."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from torch import Tensor
 import attncompare
 from attncompare.analyses import blocks
 from attncompare.analyses.comparison import Comparison, compare
-from attncompare.errors import BadInput, TraceGone
+from attncompare.errors import BadInput, TraceGone, UnsupportedModel
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
 from attncompare.models import traces
 from attncompare.models.traces import TRACES
@@ -71,7 +72,7 @@ def test_rollout_agrees_with_the_dense_way(question, result: Comparison) -> None
         for rows in dense(side, text):
             product = (rows.mean(0).numpy() / 2 + np.eye(len(result.tokens)) / 2) @ product
         assert ours == pytest.approx(product, abs=1e-5)
-    alone = attncompare.rollout(pair, text, token=-1)
+    alone = attncompare.rollout(pair, text, token=len(result.tokens) - 1)
     assert alone.queries == (len(result.tokens) - 1,)
     assert np.array_equal(alone.tuned, result.rollout.tuned[-1:])
 
@@ -231,6 +232,8 @@ def test_progress_counts_up_and_can_stop_the_work(question) -> None:
         (lambda pair: compare(pair, FILM).head(6, 0), "L6.H0 does not exist: these models have layers 0 to 5"),
         (lambda pair: attncompare.head_maps(pair, FILM, 0, 12), "heads 0 to 11"),
         (lambda pair: attncompare.head_maps(pair, FILM, -1, 0), "does not exist"),
+        (lambda pair: attncompare.head_maps(pair, FILM, True, 0), "must be whole numbers, got True and 0"),
+        (lambda pair: attncompare.rollout(pair, FILM, token=-1), "Token -1 does not exist"),
         (lambda pair: compare(pair, FILM).metric("jsd"), "There is no metric 'jsd'"),
         (lambda pair: attncompare.rollout(pair, FILM, token=15), "Token 15 does not exist"),
     ],
@@ -251,9 +254,10 @@ def test_step_0_of_the_training_equals_the_base_exactly() -> None:
 
 
 def test_a_notebook_shows_the_verdict_with_its_tokens_escaped(embedded_pair) -> None:
-    shown = compare(embedded_pair, "Dull <script>alert(1)</script> film")._repr_html_()
+    result = compare(embedded_pair, FILM)
+    shown = dataclasses.replace(result, verdict="‘<script>’ moved & more")._repr_html_()
     assert "<script" not in shown
-    assert "moved most" in shown
+    assert "‘&lt;script&gt;’ moved &amp; more" in shown
 
 
 def test_several_blocks_give_the_same_numbers_as_one(question, result, monkeypatch) -> None:
@@ -274,3 +278,23 @@ def test_maps_of_a_long_text_stay_out_of_the_json(embedded_pair, monkeypatch) ->
     monkeypatch.setattr("attncompare.analyses.maps.FULL_TOKENS", 10)
     assert maps.to_dict()["base"] is None
     assert maps.to_dict()["maps_omitted"] == "above 10 tokens"
+
+
+def test_one_causal_token_has_nothing_to_compare(tmp_path) -> None:
+    pair = tiny_pair(tmp_path, "gpt2")
+    result = compare(pair, "w1")
+    assert result.verdict.startswith("Nothing to compare")
+    written = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert all(head["jsd_bits"] is None for head in written["heads"])
+    assert json.loads(json.dumps(result.head(0, 0).to_dict(), allow_nan=False))["jsd_bits"] is None
+    assert result.rollout is not None
+    assert "only the difference" in str(result.rollout.lift_omitted)
+
+
+def test_weights_that_give_nan_are_an_error_not_a_result(tmp_path) -> None:
+    pair = tiny_pair(tmp_path, "bert")
+    row = pair.tuned.tokenizer.convert_tokens_to_ids("w7")
+    pair.tuned.model.get_input_embeddings().weight.data[row] = torch.inf
+    for question in (compare, attncompare.rollout, lambda *asked: attncompare.head_maps(*asked, 0, 0)):
+        with pytest.raises(UnsupportedModel, match="computes NaN or infinity on this text in float32"):
+            question(pair, TEXT)

@@ -360,17 +360,54 @@ def test_adapters_that_do_not_fit(ready: Path, folder: Callable[[str], Path], tm
     )
     adapter = folder("bert/adapter")
     edit_json(adapter / "adapter_config.json", r=8)
-    with refused(PairMismatch, "size mismatch"):
+    with refused(PairMismatch, "has rank 4, which its configuration doesn't state"):
         load_pair(wide, adapter, device="cpu")
     edit_json(adapter / "adapter_config.json", r=4, target_modules=["q_proj"])
-    with refused(PairMismatch, "doesn't fit", "No modules were targeted"):
+    with refused(CheckpointError, "lacks the weights of its target 'q_proj'"):
         load_pair(tuned=adapter, device="cpu")
     edit_json(adapter / "adapter_config.json", target_modules=["query"])
-    with refused(PairMismatch, "4 weights too many", "value.lora_A"):
+    with refused(PairMismatch, "self.value, which is not among its targets"):
         load_pair(tuned=adapter, device="cpu")
     edit_json(adapter / "adapter_config.json", target_modules=["query", "value", "key"])
-    with refused(CheckpointError, "lacks 4 of its weights", "key.lora_A"):
+    with refused(CheckpointError, "lacks the weights of its target 'key'"):
         load_pair(tuned=adapter, device="cpu")
+
+
+def test_a_strangers_patterns_and_ranks_are_not_run(ready: Path, folder: Callable[[str], Path]) -> None:
+    """peft would match the first for hours without letting any other thread run, and allocate the second."""
+    adapter = folder("bert/adapter")
+    edit_json(adapter / "adapter_config.json", target_modules=r"([\w.]+)+(query|value)!")
+    honest = load_pair(tuned=ready / "bert/adapter", device="cpu")
+    hostile = load_pair(tuned=adapter, device="cpu")
+    names = [name for name, _ in hostile.tuned.model.named_parameters()]
+    assert names == [name for name, _ in honest.tuned.model.named_parameters()]
+    edit_json(adapter / "adapter_config.json", target_modules=["query", "value"], r=4_000_000)
+    with refused(PairMismatch, "has rank 4, which its configuration doesn't state"):
+        load_pair(tuned=adapter, device="cpu")
+    edit_json(adapter / "adapter_config.json", r=4, rank_pattern={"nowhere": 4_000_000})
+    with refused(PairMismatch, "states a rank that no weight has"):
+        load_pair(tuned=adapter, device="cpu")
+    edit_json(adapter / "adapter_config.json", rank_pattern={"(a+)+$": 4})
+    with refused(UnsupportedModel, "names modules by the pattern '(a+)+$'"):
+        load_pair(tuned=adapter, device="cpu")
+
+
+def test_pairs_that_load_at_once_leave_the_process_as_it_was(ready: Path, tmp_path: Path) -> None:
+    """from_pretrained swaps process-wide settings for its own duration; two that overlap would keep each other's."""
+    before = (
+        torch.linspace,
+        transformers.PreTrainedModel.tie_weights,
+        torch.nn.init.normal_,
+        torch.get_default_dtype(),
+    )
+    folders = []
+    for number in range(4):
+        folders.append(shutil.copytree(ready / "bert/base", tmp_path / f"copy{number}"))
+    with ThreadPoolExecutor(4) as pool:
+        pairs = list(pool.map(lambda path: load_pair(path, path, device="cpu", dtype="bfloat16"), folders * 2))
+    assert all(pair.base.model.dtype == torch.bfloat16 for pair in pairs)
+    after = (torch.linspace, transformers.PreTrainedModel.tie_weights, torch.nn.init.normal_, torch.get_default_dtype())
+    assert after == before
 
 
 def test_adapters_of_other_kinds(folder: Callable[[str], Path]) -> None:

@@ -1,5 +1,7 @@
 """Text to tokens on real tokenizers made here: specials, offsets, sinks."""
 
+import dataclasses
+
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -53,6 +55,12 @@ def test_bytes_of_one_character_show_that_character() -> None:
     assert [token.text for token in tokens] == ["é", "é", "!"]
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\x07"])
+def test_text_that_leaves_no_token(embedded_tokenizer, text: str) -> None:
+    with pytest.raises(BadInput, match="Nothing of this text is left"):
+        encode(embedded_tokenizer, text)
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\t "])
 def test_blank_text(embedded_tokenizer, text: str) -> None:
     with pytest.raises(BadInput, match="The text is empty"):
@@ -60,7 +68,7 @@ def test_blank_text(embedded_tokenizer, text: str) -> None:
 
 
 def test_text_over_the_limit_says_by_how_much(embedded_tokenizer) -> None:
-    with pytest.raises(BadInput, match="is 602 tokens long and these models take at most 512: shorten it by 90"):
+    with pytest.raises(BadInput, match="is 602 tokens long and these models take at most 512: shorten it by 90."):
         encode(embedded_tokenizer, "dull " * 600, max_tokens=512)
 
 
@@ -85,3 +93,14 @@ def test_other_tokens_are_refused_with_the_place(embedded_tokenizer) -> None:
     require_same_tokens(base, base)
     with pytest.raises(PairMismatch, match=r"3 and 4 tokens; at position 0 '\[CLS\]' in the base, 'd' in the tuned"):
         require_same_tokens(base, tuned)
+    renumbered = byte_level()
+    other = encode(renumbered, "dull")
+    swapped = dataclasses.replace(other, inputs={"input_ids": other.inputs["input_ids"] + 1})
+    with pytest.raises(PairMismatch, match=r"'d' is number \d+ in the base, 'd' is number \d+ in the tuned"):
+        require_same_tokens(other, swapped)
+
+
+@pytest.mark.parametrize("text", [None, 123, b"dull"])
+def test_text_that_is_no_text(embedded_tokenizer, text) -> None:
+    with pytest.raises(BadInput, match="Expected the text to be a string"):
+        encode(embedded_tokenizer, text)

@@ -14,7 +14,7 @@ from attncompare import METRICS
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
-from attncompare.ui import changed, flow, header
+from attncompare.ui import changed, flow, header, questions
 from attncompare.ui.files import asset, examples, numbers, table
 from attncompare.ui.questions import MAX_CHARACTERS, UNEXPECTED, Answer, failure, question
 from attncompare.ui.verdict import CAUTIONS, error_html, verdict_html
@@ -192,3 +192,12 @@ def test_examples_are_ours_and_short_enough() -> None:
 def spoilt(answer: Answer, text: str) -> Any:
     """The base's record with another id."""
     return replace(answer.comparison.base, id=text)
+
+
+def test_the_page_has_its_own_limit_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work grows with the square of the text, and every visitor waits for it."""
+    monkeypatch.setattr(questions, "MAX_TOKENS", 5)
+    with pytest.raises(BadInput, match="has 15 tokens and the page compares at most 5"):
+        questions.ask_comparison(
+            question("", "", "The film is not good, and the dialogue is painfully dull."), any_folder, questions.unheard
+        )
