@@ -72,15 +72,14 @@ def _marked(text: str) -> str:
 
 
 def _chip(check: Check) -> str:
-    note = check.name.startswith("note_")
-    kind = "care" if note else "good" if check.passed else "bad"
-    mark = "" if note else "✓ " if check.passed else "✗ "
-    label = check.detail if note else _label(check)
+    kind = "care" if check.is_note else "good" if check.passed else "bad"
+    mark = "" if check.is_note else "✓ " if check.passed else "✗ "
+    label = check.detail if check.is_note else _label(check)
     return f'<li class="{kind}" title="{escape(check.detail)}">{mark}<bdi>{escape(label)}</bdi></li>'
 
 
 def _label(check: Check) -> str:
-    return "note" if check.name.startswith("note_") else check.name.replace("_", " ")
+    return "note" if check.is_note else check.name.replace("_", " ")
 
 
 def _receipt(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ the visitor cancels or leaves, the generator is closed and the work ends at its 
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ Shown = TypeVar("Shown")
 BEAT_SECONDS = 0.15
 """How often a watched work reports; also how long a cancelled one goes unnoticed."""
 
-_MODELS = threading.Lock()
+_MODELS = threading.Semaphore(1)
 """Held while models run: one question at a time gets the machine, the others wait and say so."""
 
 
@@ -71,23 +71,21 @@ def follow(work: Callable[[Progress], T], show: Callable[[Step], Shown]) -> Gene
     return results[0]
 
 
-@contextmanager
-def loading(progress: Progress) -> Iterator[None]:
+def loading(progress: Progress) -> AbstractContextManager[None]:
     """Wait until few enough others are loading: a load can't be stopped half-way, only kept from starting."""
-    while not _LOADS.acquire(timeout=BEAT_SECONDS):
-        progress("waiting for other models to be loaded", 0, 0)
-    try:
-        yield
-    finally:
-        _LOADS.release()
+    return _held(_LOADS, progress, "waiting for other models to be loaded")
+
+
+def turn(progress: Progress) -> AbstractContextManager[None]:
+    """Wait for the models to be free, and keep others waiting meanwhile."""
+    return _held(_MODELS, progress, "waiting for another comparison to end")
 
 
 @contextmanager
-def turn(progress: Progress) -> Iterator[None]:
-    """Wait for the models to be free, and keep others waiting meanwhile."""
-    while not _MODELS.acquire(timeout=BEAT_SECONDS):
-        progress("waiting for another comparison to end", 0, 0)
+def _held(place: threading.Semaphore, progress: Progress, waiting: str) -> Iterator[None]:
+    while not place.acquire(timeout=BEAT_SECONDS):
+        progress(waiting, 0, 0)
     try:
         yield
     finally:
-        _MODELS.release()
+        place.release()
