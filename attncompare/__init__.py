@@ -10,7 +10,8 @@ from attncompare.analyses.maps import HeadMaps, head_maps
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.errors import AttnCompareError
 from attncompare.metrics import METRICS, Metric
-from attncompare.models.pair import Pair, load_pair
+from attncompare.models.opening import load_pair
+from attncompare.models.pair import Pair
 from attncompare.version import __version__ as __version__
 
 __all__ = [

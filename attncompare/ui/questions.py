@@ -18,7 +18,8 @@ from attncompare.analyses.routes import Routes, rollout
 from attncompare.attention import Progress
 from attncompare.errors import AttnCompareError, BadInput, TraceGone
 from attncompare.models.checkpoint import LocalRule
-from attncompare.models.pair import Pair, open_pair
+from attncompare.models.opening import open_pair
+from attncompare.models.pair import Pair
 from attncompare.models.traces import prepare
 from attncompare.ui.work import loading, turn
 

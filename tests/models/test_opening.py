@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from attncompare.errors import BadInput, CheckpointError, NotAllowed, PairMismatch, UnsupportedModel
 from attncompare.models import embedded
 from attncompare.models.checkpoint import any_folder, no_folder
-from attncompare.models.pair import PAIRS, Pair, Side, load_pair, open_pair
+from attncompare.models.opening import load_pair, open_pair
+from attncompare.models.pair import PAIRS, Pair, Side
 from tests.models.checkpoints import (
     CONFIGS,
     TARGETS,
