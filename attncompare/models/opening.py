@@ -135,17 +135,19 @@ def _build(
         models = full_models(first, second, chosen, configs, dtype, device)
     else:
         models = adapter_models(first, second, chosen, configs[0], dtype, device)
-    routing.install(models.base)
-    routing.install(models.tuned if second.adapter is None else models.tuned.get_base_model())
+    layouts = (
+        routing.install(models.base),
+        routing.install(models.tuned if second.adapter is None else models.tuned.get_base_model()),
+    )
     tokenizers = load_tokenizers(first, second, configs)
     base, tuned = (
-        Side(_info(checkpoint, model, digest), model, tokenizer)
-        for checkpoint, model, digest, tokenizer in zip(
-            (first, second), (models.base, models.tuned), hashes, tokenizers, strict=True
+        Side(_info(checkpoint, model, digest), model, tokenizer, layout)
+        for checkpoint, model, digest, tokenizer, layout in zip(
+            (first, second), (models.base, models.tuned), hashes, tokenizers, layouts, strict=True
         )
     )
-    layers, heads = routing.shape(models.base)
-    causal = routing.is_causal(models.base)
+    layers, heads = len(base.layout), base.layout[0].heads
+    causal = routing.is_causal(base.layout)
     kind = output_kind(models, causal)
     labels = dict(models.base.config.id2label) if kind == "label" else {}
     return Pair(

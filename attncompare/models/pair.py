@@ -8,6 +8,7 @@ from typing import Any
 
 from attncompare.attention import CheckpointInfo, HeadOrigin, OutputKind
 from attncompare.models.cache import Cache
+from attncompare.models.layout import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +19,8 @@ class Side:
     model: Any
     """A transformers model, or peft's wrapper of one."""
     tokenizer: Any
+    layout: tuple[Place, ...]
+    """One place per attention call of a pass, in call order."""
 
 
 @dataclass(frozen=True, eq=False)

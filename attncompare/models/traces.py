@@ -21,6 +21,7 @@ from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.cache import Cache
 from attncompare.models.calls import AttentionCall
+from attncompare.models.layout import Place
 from attncompare.models.pair import PAIRS, Pair, Side
 from attncompare.models.tokens import Encoding, encode, require_same_tokens
 
@@ -172,26 +173,19 @@ def _one_call(question: PairText, side: Side, layer: int) -> AttentionCall:
     return found[0]
 
 
-def _run(question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
+def _run(question: PairText, side: Side, on_call: Callable[[AttentionCall], None]) -> Float[Tensor, " label"] | None:
     """One recorded pass; the logits of the answer: class logits, or those of the next token."""
     device = torch.device(side.info.device)
     inputs: dict[str, Any] = {name: value.to(device) for name, value in question.encoding(side).inputs.items()}
     if question.pair.output_kind == "next_token" and _keeps_logits(side.model):
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
-    seen = 0
 
-    def count(call: AttentionCall) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > question.pair.layers:
-            raise UnsupportedModel(f"{side.info.id} makes more attention calls than its configuration has layers.")
+    def check(place: Place, call: AttentionCall) -> None:
         if not call.finite():
             raise _not_a_number(side)
         on_call(call)
 
-    output = tap.record(side.model, inputs, count)
-    if seen != question.pair.layers:
-        raise UnsupportedModel(f"{side.info.id} has {question.pair.layers} layers, but {seen} of them use attention.")
+    output = tap.record(side.model, inputs, side.layout, check)
     if question.pair.output_kind == "none":
         return None
     logits: Tensor = output.logits[0].float().cpu()
