@@ -244,7 +244,15 @@ def own_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
 
 
 HARMLESS = frozenset(
-    {"cache_position", "is_causal", "output_attentions", "output_hidden_states", "position_ids", "sliding_window"}
+    {
+        "cache_position",
+        "is_causal",
+        "output_attentions",
+        "output_hidden_states",
+        "position_ids",
+        "sliding_window",
+        "use_cache",
+    }
 )
 """Options of an attention call that change no row: masks already say what they say."""
 

@@ -3,6 +3,7 @@
 Knows nothing about routes.
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +27,16 @@ class Probe:
     @classmethod
     def of(cls, model: Any) -> "Probe":
         """Evenly spaced ids from the upper three quarters of the vocabulary, where no special tokens live."""
-        source = _ids(model, SOURCE_TOKENS)
-        if not model.config.is_encoder_decoder:
-            return cls({"input_ids": source}, SOURCE_TOKENS, None)
-        eos = model.config.get_text_config().eos_token_id
-        if isinstance(eos, int) and eos < int(source.max()):
-            source[0, -1] = eos  # BART's classification head answers at the last end-of-text token
-        target = _ids(model, TARGET_TOKENS).flip(1)
-        return cls({"input_ids": source, "decoder_input_ids": target}, SOURCE_TOKENS, TARGET_TOKENS)
+        inputs = {"input_ids": _ids(model, SOURCE_TOKENS)}
+        if "decoder_input_ids" not in inspect.signature(model.base_model.forward).parameters:
+            return cls(inputs, SOURCE_TOKENS, None)
+        inputs["decoder_input_ids"] = _ids(model, TARGET_TOKENS).flip(1)
+        return cls(inputs, SOURCE_TOKENS, TARGET_TOKENS)
+
+    def run(self, model: Any, *, attentions: bool = False) -> Any:
+        """The output of the model's body without gradients; a head would cost time and want texts of its own kind."""
+        with torch.no_grad():
+            return model.base_model(**self.inputs, output_attentions=attentions, output_hidden_states=True)
 
 
 def last_hidden(output: Any) -> Tensor:

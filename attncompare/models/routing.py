@@ -47,8 +47,7 @@ def install(model: Any) -> tuple[Place, ...]:
     try:
         probe = Probe.of(model)
         model.set_attn_implementation("eager")
-        with torch.no_grad():
-            eager = model(**probe.inputs, output_attentions=True, output_hidden_states=True)
+        eager = probe.run(model, attentions=True)
         maps = returned_maps(model, eager)
         problem = _not_attention(maps, probe)
     except FAILURES as error:
@@ -95,8 +94,8 @@ def _tapped_layout(model: Any, probe: Probe, maps: Maps, eager: Tensor) -> tuple
         model.set_attn_implementation(name)
         if model.config._attn_implementation != name:
             return None
-        with torch.no_grad(), tap.listening(calls.append):
-            output = model(**probe.inputs, output_hidden_states=True)
+        with tap.listening(calls.append):
+            output = probe.run(model)
         layout = _layout(model, probe, calls)
         if layout is None or {(p.attention, p.layer) for p in layout} != maps.keys():
             return None
