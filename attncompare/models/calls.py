@@ -124,11 +124,11 @@ class LayerCall:
         return torch.zeros_like(visible, dtype=torch.float32).masked_fill_(~visible, lowest)[None, None], visible
 
     def _slice(self, value: Any, start: int, stop: int, keys: int) -> Any:
-        """The part of a tensor option (position bias …) that belongs to a block of queries."""
+        """The part of a tensor option (position bias, a sink logit for each query) that belongs to a block of queries."""
         if not isinstance(value, Tensor):
             return value
-        if value.shape[-2:] == (self.queries, self.key.shape[2]):
-            value = value[..., start:stop, :keys]
+        if value.ndim == 4 and value.shape[2] == self.queries and value.shape[3] in (self.key.shape[2], 1):
+            value = value[:, :, start:stop, :keys]
         return value.float() if value.is_floating_point() else value
 
 
