@@ -1,9 +1,9 @@
 """Which way a model's attention is read, decided and checked once, when it is loaded.
 
 The tap where it is exact; the dense way (``output_attentions=True``, every weight at once) for families with attention code
-of their own; otherwise the model is refused. Both are judged on a short text against the family's own eager attention, beside
-the rules of :mod:`attncompare.models.rules`, which say what a short text can't show. The model is still private to its
-loader here: nothing is changed later.
+of their own; otherwise the model is refused. Both are judged on a short text against the family's own eager attention, and
+that against what the model computes as it was loaded; what a short text can't show stands in
+:mod:`attncompare.models.rules`. The model is still private to its loader here: nothing is changed later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig
 
 from attncompare.attention import AttentionKind
 from attncompare.errors import UnsupportedModel
@@ -20,6 +19,7 @@ from attncompare.models.calls import LayerCall, is_plain
 from attncompare.models.dense import Maps, dense_layout, readable_maps, returned_maps
 from attncompare.models.layout import Place, kind_of, layer_numbers
 from attncompare.models.probe import Probe, last_hidden
+from attncompare.models.quiet import quiet
 
 Route = Literal["tap", "tap-own", "dense"]
 
@@ -47,22 +47,27 @@ def install(model: Any) -> tuple[Place, ...]:
     if refusal := rules.refusal(model):
         raise _cannot_be_read(model, refusal)
     for part in model.modules():
-        if isinstance(config := getattr(part, "config", None), PreTrainedConfig):
+        if (config := getattr(part, "config", None)) is not None:
             config.use_cache = False  # a pass here reads a whole text once; a key-value cache would only cost memory
-    try:
-        probe = Probe.of(model)
-        model.set_attn_implementation("eager")
-        eager = probe.run(model, attentions=True)
-        maps, problem = readable_maps(returned_maps(model, eager), probe, sink=rules.has_sink(model))
-    except FAILURES as error:
-        maps, problem = {}, f"a pass on text alone fails ({_first_line(error)})"
-    if not maps:
-        raise _cannot_be_read(model, rules.REASONS.get(model.config.model_type, problem))
-    layout = _tapped_layout(model, probe, maps, last_hidden(eager))
-    if layout is not None:
+    sink = rules.has_sink(model)
+    with quiet():  # transformers warns of families that it can't switch; what matters in that is observed
+        try:
+            probe = Probe.of(model)
+            production = last_hidden(probe.run(model))
+            _run_eager(model)
+            eager = probe.run(model, attentions=True)
+            maps, problem = readable_maps(returned_maps(model, eager), probe, sink=sink)
+        except FAILURES as error:
+            maps, problem = {}, f"a pass on text alone fails ({_first_line(error)})"
+        if not maps:
+            raise _cannot_be_read(model, rules.REASONS.get(model.config.model_type, problem))
+        if not _same_output(last_hidden(eager), production):
+            raise _cannot_be_read(model, "with its weights returned it computes something else than without")
+        layout = _tapped_layout(model, probe, maps, last_hidden(eager))
+        if layout is None:
+            _run_eager(model)
+            layout = dense_layout(maps, null=sink)
         return layout
-    model.set_attn_implementation("eager")
-    return dense_layout(maps, null=rules.has_sink(model))
 
 
 def route(model: Any) -> Route:
@@ -92,10 +97,21 @@ def _tapped_layout(model: Any, probe: Probe, maps: Maps, eager: Tensor) -> tuple
         moved = _moved(layout, calls, maps)
     except FAILURES:
         return None
-    tapped = last_hidden(output)
-    tolerance = TOLERANCE.get(eager.dtype, 1e-4)
-    drift = float((tapped.float() - eager.float()).abs().mean() / eager.float().abs().mean())
-    return layout if moved <= tolerance and drift <= 10 * tolerance else None
+    exact = moved <= TOLERANCE.get(eager.dtype, 1e-4) and _same_output(last_hidden(output), eager)
+    return layout if exact else None
+
+
+def _same_output(one: Tensor, other: Tensor) -> bool:
+    """Whether two implementations of one model gave the same last hidden state, up to what precision explains."""
+    drift = float((one.float() - other.float()).abs().mean() / other.float().abs().mean())
+    return drift <= 10 * TOLERANCE.get(other.dtype, 1e-4)
+
+
+def _run_eager(model: Any) -> None:
+    """Switch to the family's own eager attention."""
+    model.set_attn_implementation("eager")
+    # Falcon can't be switched by that call, and reads the name at each pass.
+    model.config._attn_implementation = "eager"
 
 
 def _layout(model: Any, probe: Probe, calls: list[LayerCall]) -> tuple[Place, ...] | None:

@@ -24,11 +24,13 @@ REASONS = {
     "mamba": "it has none, being a state-space model",
     "mamba2": "it has none, being a state-space model",
     "mra": "it approximates attention in blocks of several resolutions and returns no weights",
+    "nystromformer": "it approximates attention through landmarks and returns a part of it alone",
     "perceiver": "its tokens attend to a few latents, not to each other",
     "prophetnet": "what it returns as attention are scores before the softmax, not rows that sum to 1",
     "reformer": "it attends within chunks of sorted tokens, so its maps are not tokens by tokens",
     "rwkv": "it has none, being a recurrent model",
     "squeezebert": "what it returns as attention are scores before the softmax, not rows that sum to 1",
+    "voxtral_realtime": "it needs audio beside the text",
     "xlstm": "it has none, being a recurrent model",
     "yoso": "it estimates attention by hashing and returns no weights",
 }

@@ -42,9 +42,9 @@ SIZES: dict[str, Any] = {
 }  # fmt: skip
 
 HYBRID = ["linear_attention", "full_attention"] * 2
+LOCAL_AND_GLOBAL = {"layer_types": ["sliding_attention", "full_attention"] * 2}
 MAMBA_HYBRID = {"layer_types": HYBRID}
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
-EXPERTS_BELOW_THE_FIRST = {"mlp_layer_types": ["dense", "sparse", "sparse", "sparse"]}
 
 INKLING = {
     "swa_num_attention_heads": 4,
@@ -62,7 +62,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1, 3]},
     "codegen": {"rotary_dim": 4},
     "cohere_compass_text": {
-        "layer_types": ["sliding_attention", "full_attention"] * 2,
+        **LOCAL_AND_GLOBAL,
         "rope_parameters": {
             "sliding_attention": ROPE | {"mrope_section": [2, 1, 1]}, "full_attention": ROPE | {"mrope_section": [2, 1, 1]}
         },
@@ -89,8 +89,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "flaubert": {"emb_dim": 32, "pad_index": 0},
     "fsmt": {"src_vocab_size": VOCABULARY, "tgt_vocab_size": VOCABULARY, "max_position_embeddings": 64},
     "funnel": {"block_sizes": [2, 2], "num_decoder_layers": 1, "d_inner": 48, "d_head": 8},
-    "gemma3n_text": {
-        "num_kv_shared_layers": 2, "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "gemma3_text": LOCAL_AND_GLOBAL,
+    "gemma3n_text": LOCAL_AND_GLOBAL | {
+        "num_kv_shared_layers": 2,
         "vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 8, "laurel_rank": 8,
         "activation_sparsity_pattern": [0.5] * LAYERS,
     },
@@ -118,6 +119,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "mpnet": {"relative_attention_num_buckets": 32},
     "neomme": {"head_dim": 16},
     "nemotron_h": {"layer_types": ["linear_attention", "full_attention", "moe", "full_attention"]},
+    "nystromformer": {"num_landmarks": 4, "segment_means_seq_len": 24},
     "olmo_hybrid": MAMBA_HYBRID,
     "pegasus_x": {"block_size": 8},
     "perceiver": {"num_latents": 8, "d_latents": 32, "num_blocks": 1, "num_self_attends_per_block": 2,
@@ -147,6 +149,16 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "zaya": {"num_experts_per_tok": 1, "router_hidden_size": 8, "layer_types": ["hybrid", "hybrid_sliding"] * 2},
 }  # fmt: skip
 
+NOT_BUILT = {
+    "gemma3n": "its vision tower needs the package timm; its text model is gemma3n_text",
+    "gemma4_assistant": "it drafts tokens from another model's hidden states, not from a text",
+    "gemma4_unified_assistant": "it drafts tokens from another model's hidden states, not from a text",
+    "musicgen": "it writes audio codes, not text",
+    "musicgen_melody": "it writes audio codes, not text",
+    "nemo_speechlm": "it transcribes speech, and a tiny configuration of its parts was not found",
+}
+"""Types of the mappings that no tiny text model is built of."""
+
 
 def model_types() -> list[str]:
     """Every model type of the three mappings."""
@@ -168,12 +180,12 @@ def model_class(name: str) -> Any:
     return getattr(transformers, found if isinstance(found, str) else found[0])
 
 
-def tiny_model(name: str) -> torch.nn.Module:
-    """A model of the type as the auto classes build it, with a text model's class for a text model's mapping."""
+def tiny_model(name: str, **options: Any) -> torch.nn.Module:
+    """A model of the type as the auto classes build it, which give a text model's class its part of the configuration."""
     kind, config = model_class(name), tiny_config(name)
     if not isinstance(config, kind.config_class):
         config = config.get_text_config()
-    return kind(config).eval()
+    return kind._from_config(config, **options).eval()
 
 
 def tiny_config(name: str) -> transformers.PreTrainedConfig:
