@@ -14,8 +14,8 @@ from attncompare.models.calls import DenseCall, not_rows
 from attncompare.models.layout import Place, kind_of
 from attncompare.models.probe import Probe
 
-Maps = Mapping[tuple[AttentionKind, int], Tensor]
-"""Weights ``[1, head, query, key]`` by kind and layer, in call order."""
+Maps = Mapping[tuple[AttentionKind, int], Any]
+"""Weights ``[1, head, query, key]``, or what a family returns in their place, by kind and layer in call order."""
 
 FIELDS: dict[AttentionKind, tuple[str, ...]] = {
     "self": ("encoder_attentions", "attentions"),
@@ -31,12 +31,12 @@ not at all."""
 
 def returned_maps(model: Any, output: Any) -> Maps:
     """What a model returned as attention; layers without attention return None, or something else that is left out."""
-    found: dict[AttentionKind, dict[int, Tensor]] = {}
+    found: dict[AttentionKind, dict[int, Any]] = {}
     for kind, fields in FIELDS.items():
         maps = next((maps for field in fields if (maps := getattr(output, field, None))), ())
         numbers = _numbers(model, kind, len(maps))
         found[kind] = {layer: maps[at] for at, layer in numbers.items() if maps[at] is not None}
-    in_order: dict[tuple[AttentionKind, int], Tensor] = {("self", layer): maps for layer, maps in found["self"].items()}
+    in_order: dict[tuple[AttentionKind, int], Any] = {("self", layer): maps for layer, maps in found["self"].items()}
     for layer in sorted(found["decoder"].keys() | found["cross"].keys()):
         for kind in ("decoder", "cross"):
             if layer in found[kind]:

@@ -24,6 +24,7 @@ SIZES: dict[str, Any] = {
     "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_decoder_layers": 2, "num_heads": 4,
     "encoder_layers": 3, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
     "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "ffn_dim": 48, "word_embed_proj_dim": 32, "embedding_size": 32,
+    "attention_multiplier": 0.35,  # Granite's scaling of products, which is 1 by default
     # mixtures of experts
     "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1,
     "topk_group": 1, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "first_k_dense_replace": 1,
@@ -46,6 +47,10 @@ LOCAL_AND_GLOBAL = {"layer_types": ["sliding_attention", "full_attention"] * 2}
 MAMBA_HYBRID = {"layer_types": HYBRID}
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 
+BERT = {
+    "model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 48,
+}  # fmt: skip
 INKLING = {
     "swa_num_attention_heads": 4,
     "swa_num_key_value_heads": 2,
@@ -82,8 +87,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "dots3_note_audio_encoder": {"adapter_input_size": 32, "adapter_out_dim": 32},
     "vibevoice_acoustic_tokenizer_encoder": {"num_filters": 2, "depths": (1,) * 7},
     "granite_speech_encoder": {"hidden_dim": 32},
+    "granite_speech_plus_encoder": {"hidden_dim": 32},
     "blip_2_qformer": {"encoder_hidden_size": 32},
     "inkling_text": INKLING, "inkling2_text": INKLING,
+    "encoder-decoder": {"encoder": BERT, "decoder": BERT | {"is_decoder": True, "add_cross_attention": True}},
     "esmc": {"num_key_value_heads": 4},
     "falcon_h1": {"mamba_d_ssm": 64},
     "flaubert": {"emb_dim": 32, "pad_index": 0},
@@ -112,7 +119,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "luke": {"entity_vocab_size": 10, "entity_emb_size": 8},
     "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
     "minimax": {"layer_types": HYBRID, "block_size": 8},
-    "minimax_m3_vl_text": {"index_block_size": 4, "index_topk_blocks": 2},
+    "minimax_m3_vl_text": {
+        "layer_types": ["full_attention", "minimax_m3_sparse"] * 2, "index_n_heads": 2, "index_local_blocks": 1,
+        "index_block_size": 4, "index_topk_blocks": 2,
+    },
     "mobilebert": {"num_feedforward_networks": 1, "num_hidden_layers": 2},
     "modernbert": {"local_attention": 16},
     "modernbert-decoder": {"local_attention": 16},

@@ -24,7 +24,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 BY_NAME = {
     "ALiBi": ("bloom", "mpt"),
     "differential attention": ("diffllama",),
-    "relative positions in the scores": ("deberta", "deberta-v2", "convbert", "mpnet", "roformer", "xlnet", "fsmt"),
+    "convolutions beside attention": ("convbert",),
+    "relative positions in the scores": ("deberta", "deberta-v2", "mpnet", "xlnet"),
     "local and global layers": ("gpt_neo",),
     "keys chosen by content": ("doge", "qwen4_exp", "qwen4_exp_text"),
 }
@@ -65,7 +66,7 @@ def mechanisms(found: Family) -> tuple[str, ...]:
     options = {key for call in tapped for key, value in call.options.items() if value is not None}
     windows = set() if found.name in BY_NAME["keys chosen by content"] else _windows(calls)
     observed = {
-        "encoder-decoder": {place.attention for place in found.layout} > {"self"},
+        "encoder-decoder": "decoder_input_ids" in text(found.model),
         "grouped keys": any(call.key.shape[1] > 1 for call in tapped if call.key.shape[1] != call.query.shape[1]),
         "one key head": bool(ratios) and any(call.key.shape[1] == 1 for call in tapped),
         "soft-capping": "softcap" in options,
@@ -92,7 +93,7 @@ def page(rows: list[Row]) -> str:
         *_head(len(rows), len(tapped), len(dense), len(others)),
         *_mechanism_table(exact),
         f"\nMany families are one architecture under several names: the {len(tapped)} types on the tap run",
-        f"**{len({row.function for row in tapped})} distinct attention functions** (equal source and options count once), the",
+        f"**{len({row.function for row in tapped})} distinct attention functions** (of equal source and options), and the",
         f"{len(dense)} on the dense way {len({row.function for row in dense})}.\n",
         "## Every model type\n",
         "| model type | read by | largest difference | interventions | particular about it |",

@@ -1,4 +1,4 @@
-"""Every model type of transformers' three text mappings: our rows against the family's own, or the reason why there are none."""
+"""Every model type of transformers' text mappings: our rows against the family's own, or why there are none."""
 
 import pytest
 

@@ -12,7 +12,7 @@ from attncompare.models import routing, rules, tap
 from attncompare.models.calls import AttentionCall, DenseCall, LayerCall
 from attncompare.models.layout import Place
 from tests.families.configs import SPECIAL, tiny_config, tiny_model
-from tests.families.measure import SOURCE, agreement, family, text, weighted_model
+from tests.families.measure import SOURCE, family, text, weighted_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -70,7 +70,7 @@ def test_a_logit_sink_is_the_last_key(name: str) -> None:
         assert call.block(3, 9)[0].shape[2] == call.keys
     for _, call in sinks:
         assert call.visible(0, SOURCE)[:, -1].all()
-        assert call.rows([0, 1])[..., -1].max() > 0.05
+        assert call.rows(list(range(call.heads)))[..., -1].max() > 0.05
 
 
 def test_the_null_mass_is_the_sinks_share() -> None:
@@ -131,15 +131,19 @@ def test_alibi(name: str) -> None:
                 assert torch.allclose(rows[head, query, : query + 1], expected, atol=1e-5)
 
 
-def test_falcon_with_and_without_alibi(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_falcon_is_read_with_its_own_mask() -> None:
     """Falcon can't be switched by transformers' own call; under SDPA's mask its eager code would look into the future."""
-    for alibi in (False, True):
-        monkeypatch.setitem(SPECIAL, "falcon", {"alibi": alibi})
-        measured = agreement(found := family("falcon"))
-        assert found.route == "dense"
-        assert measured.rows <= 1e-5
-        assert measured.forbidden == 0
-        assert measured.output <= 1e-4
+    found = family("falcon")
+    assert found.route == "dense"
+    assert routing.is_causal(found.layout)
+    assert all(call.rows([0, 1, 2, 3]).triu(1).abs().max() == 0 for _, call in record(found.model, found.layout))
+
+
+def test_eager_code_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Falcon's eager code adds its linear biases twice, SDPA once: its weights are not what the model runs on."""
+    monkeypatch.setitem(SPECIAL, "falcon", {"alibi": True})
+    found = family("falcon")
+    assert "with its weights returned it computes something else than without" in found.reason
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt_bigcode", "deepseek_v3"])
@@ -195,7 +199,7 @@ def test_stacks_are_told_apart_where_source_and_target_are_equally_long(name: st
     calls = record(found.model, found.layout, **inputs)
     assert [place for place, _ in calls] == list(found.layout)
     with torch.no_grad():
-        theirs = found.reference(**inputs, output_attentions=True)
+        theirs = found.reference(**inputs, use_cache=False, output_attentions=True)
     maps = {"self": theirs.encoder_attentions, "decoder": theirs.decoder_attentions, "cross": theirs.cross_attentions}
     for place, call in calls:
         assert torch.allclose(call.rows([0, 1, 2, 3]), maps[place.attention][place.layer][0], atol=1e-5)
@@ -279,7 +283,7 @@ def test_rows_of_half_precision_models_are_close_and_sum_to_1(name: str, dtype: 
 
 def test_another_number_of_calls_than_at_load_is_an_error() -> None:
     found = family("bert")
-    with pytest.raises(UnsupportedModel, match="made 4 attention calls on this text where it made 3"):
+    with pytest.raises(UnsupportedModel, match="made 4 or more attention calls on this text where it made 3"):
         record(found.model, found.layout[:-1])
     with pytest.raises(UnsupportedModel, match="made 4 attention calls on this text where it made 5"):
         record(found.model, (*found.layout, found.layout[-1]))
