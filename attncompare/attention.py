@@ -42,6 +42,10 @@ class Token:
     end: int | None
     special: bool
     sink: bool
+    segment: int = 0
+    """Which text of a sentence pair it belongs to, 0 or 1."""
+    generated: bool = False
+    """Whether a model wrote it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,12 @@ class Mover:
         }
 
 
-def movers(layers: list[LayerNumbers]) -> tuple[Mover, ...]:
-    """Every head whose divergence is above 0, most divergent first."""
-    bits = torch.stack([numbers.columns["jsd_bits"] for numbers in layers]).nan_to_num(0)
+def movers(numbers: list[LayerNumbers], layers: tuple[int, ...]) -> tuple[Mover, ...]:
+    """Every head whose divergence is above 0, most divergent first; ``layers`` are the model's own layer numbers."""
+    bits = torch.stack([layer.columns["jsd_bits"] for layer in numbers]).nan_to_num(0)
     order = bits.flatten().argsort(descending=True, stable=True)[: int((bits > 0).sum())]
-    return tuple(_mover(layers[int(i) // bits.shape[1]], *divmod(int(i), bits.shape[1])) for i in order)
+    places = (divmod(int(i), bits.shape[1]) for i in order)
+    return tuple(_mover(numbers[row], layers[row], head) for row, head in places)
 
 
 def _mover(numbers: LayerNumbers, layer: int, head: int) -> Mover:

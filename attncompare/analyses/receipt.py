@@ -6,7 +6,8 @@ from importlib.metadata import version
 
 from attncompare.attention import Check
 from attncompare.metrics.kernel import LayerNumbers
-from attncompare.models.traces import PairText
+from attncompare.models.pair import Pair
+from attncompare.models.reading import PairText
 from attncompare.version import __version__
 
 SUM_TOLERANCE = 1e-4
@@ -20,9 +21,8 @@ _PATHS = {
 }
 
 
-def receipt(question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]:
+def receipt(pair: Pair, question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]:
     """What was checked on the way, with what was found."""
-    pair = question.pair
     worst, forbidden = max(n.worst_sum for n in layers), max(n.forbidden for n in layers)
     # A special token may share the id: GPT-2 has one for unknown, first and last.
     marks = zip(question.base.ids, question.base.tokens, strict=True)
