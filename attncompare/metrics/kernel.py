@@ -59,7 +59,7 @@ class LayerNumbers:
 class LayerKernel:
     """Adds up blocks of one layer; :meth:`numbers` gives the result."""
 
-    def __init__(self, heads: int, keys: int, sinks: list[int]) -> None:
+    def __init__(self, heads: int, keys: int, sinks: list[int], *, null: bool = False) -> None:
         """``sinks``: key positions of the sink set, any order."""
         self._sinks = sorted(sinks)
         self._sums: dict[str, Tensor] = {}

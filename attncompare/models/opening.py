@@ -18,7 +18,7 @@ from attncompare.models.checkpoint import LocalRule, any_folder, given, no_folde
 from attncompare.models.folder import Checkpoint
 from attncompare.models.heads import adapter_models, full_models, output_kind
 from attncompare.models.loading import load_tokenizers
-from attncompare.models.pair import PAIRS, Pair, Side
+from attncompare.models.pair import PAIRS, Pair, Side, common_stacks
 from attncompare.models.placement import default_dtype, named_dtype, pick_device
 
 _BUILDING = threading.Lock()
@@ -135,27 +135,26 @@ def _build(
         models = full_models(first, second, chosen, configs, dtype, device)
     else:
         models = adapter_models(first, second, chosen, configs[0], dtype, device)
-    routing.install(models.base)
-    routing.install(models.tuned if second.adapter is None else models.tuned.get_base_model())
+    layouts = (
+        routing.install(models.base),
+        routing.install(models.tuned if second.adapter is None else models.tuned.get_base_model()),
+    )
     tokenizers = load_tokenizers(first, second, configs)
     base, tuned = (
-        Side(_info(checkpoint, model, digest), model, tokenizer)
-        for checkpoint, model, digest, tokenizer in zip(
-            (first, second), (models.base, models.tuned), hashes, tokenizers, strict=True
+        Side(_info(checkpoint, model, digest), model, tokenizer, layout)
+        for checkpoint, model, digest, tokenizer, layout in zip(
+            (first, second), (models.base, models.tuned), hashes, tokenizers, layouts, strict=True
         )
     )
-    layers, heads = routing.shape(models.base)
-    causal = routing.is_causal(models.base)
-    kind = output_kind(models, causal)
+    stacks = common_stacks(*layouts)
+    kind = output_kind(models, list(stacks.values())[-1].causal or "decoder" in stacks)
     labels = dict(models.base.config.id2label) if kind == "label" else {}
     return Pair(
         base,
         tuned,
         key=key,
-        layers=layers,
-        heads=heads,
+        stacks=stacks,
         max_tokens=min((*_limits(base), *_limits(tuned)), default=None),
-        causal=causal,
         output_kind=kind,
         labels=tuple(labels[index] for index in sorted(labels)),
         base_head="borrowed" if models.borrowed else "own",

@@ -33,6 +33,10 @@ class Stack:
     """The model's own numbers of them; a hybrid has layers without attention in between."""
     heads: int
     """Query heads of a layer."""
+    causal: bool
+    """Whether a query sees only itself and earlier keys."""
+    null: bool
+    """Whether rows have a null key, which takes what a logit sink leaves of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,6 @@ class Pair:
     """``self``, and for an encoder-decoder ``decoder`` and ``cross`` too; the same in both models."""
     max_tokens: int | None
     """Tokens that both models can read at most; None if there is no limit."""
-    causal: bool
     output_kind: OutputKind
     labels: tuple[str, ...]
     base_head: HeadOrigin
@@ -75,7 +78,7 @@ def common_stacks(base: tuple[Place, ...], tuned: tuple[Place, ...]) -> dict[Att
     """The stacks of two models whose layouts must agree.
 
     Raises:
-        PairMismatch: they don't. UnsupportedModel: the layers of a stack differ in heads.
+        PairMismatch: they don't. UnsupportedModel: the layers of a stack differ in heads or in having a logit sink.
     """
     sides = [[(place.attention, place.layer, place.heads, place.null) for place in side] for side in (base, tuned)]
     if sides[0] != sides[1]:
@@ -83,10 +86,11 @@ def common_stacks(base: tuple[Place, ...], tuned: tuple[Place, ...]) -> dict[Att
     stacks = {}
     for kind in dict.fromkeys(place.attention for place in base):
         places = [place for place in base if place.attention == kind]
-        heads = {place.heads for place in places}
-        if len(heads) > 1:
-            raise UnsupportedModel(f"The layers of these models have different numbers of heads: {sorted(heads)}.")
-        stacks[kind] = Stack(tuple(place.layer for place in places), heads.pop())
+        if len({(place.heads, place.null) for place in places}) > 1:
+            raise UnsupportedModel("The layers of these models differ in heads or logit sinks, so they are no one grid.")
+        first = places[0]
+        causal = any(place.causal for place in places)
+        stacks[kind] = Stack(tuple(place.layer for place in places), first.heads, causal, first.null)
     return stacks
 
 

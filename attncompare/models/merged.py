@@ -1,0 +1,3 @@
+"""interim"""
+class LeftOut: pass
+def merge_map(rows, queries, keys): raise NotImplementedError
