@@ -127,8 +127,8 @@ class RolloutWalk:
             return
         for flow, rows in zip(self._flows, (block.base, block.tuned), strict=True):
             flow.add(block.start, _token_rows(rows, self._question.null))
-        if self._nulls and block.visible is not None:
-            self._nulls[0].add(block.start, uniform_rows(block.visible))
+        if self._nulls:
+            self._nulls[0].add(block.start, _uniform(block.base, block.visible, self._question.null))
 
     def end_layer(self, base: AttentionCall, tuned: AttentionCall) -> None:
         """The layer's blocks are complete."""
@@ -142,8 +142,8 @@ class RolloutWalk:
         for start, stop in spans(call):
             rows, visible = call.block(start, stop)
             self._flows[side].add(start, _token_rows(rows, call.null))
-            if self._nulls and visible is not None:
-                self._nulls[side].add(start, uniform_rows(visible))
+            if self._nulls:
+                self._nulls[side].add(start, _uniform(rows, visible, call.null))
 
     def routes(self) -> Routes:
         """The result over all output tokens."""
@@ -153,6 +153,13 @@ class RolloutWalk:
 def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query key"]:
     """Mean over heads of what rows give to tokens; :func:`advance` makes it sum to 1 again."""
     return rows.mean(0)[:, : rows.shape[2] - null]
+
+
+def _uniform(rows: Tensor, visible: Tensor | None, null: bool) -> Float[Tensor, "query key"]:
+    """What :func:`_token_rows` would be if every head attended uniformly to the tokens that it may see."""
+    if visible is None:  # a single token: no mask was needed, and it can only look at itself
+        visible = torch.ones(rows.shape[1:], dtype=torch.bool, device=rows.device)
+    return uniform_rows(visible[:, : visible.shape[1] - null])
 
 
 def rollout(
