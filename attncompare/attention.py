@@ -42,6 +42,10 @@ class Token:
     end: int | None
     special: bool
     sink: bool
+    segment: int = 0
+    """Which text of a sentence pair it belongs to."""
+    generated: bool = False
+    """Written by a model, not by the person who asked."""
 
 
 @dataclass(frozen=True, slots=True)
