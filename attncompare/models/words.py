@@ -2,8 +2,8 @@
 
 A character is what a person sees: a letter with its accents, an emoji with its skin tone, a flag, a Hangul syllable written
 in parts. Words are runs of letters and digits; every other sign is a word of its own, and so is every character of a
-script that puts no spaces between words (Chinese, Japanese, Thai …). A rule of thumb from the Unicode character database, close
-to Unicode Standard Annex 29 where texts have spaces. Knows nothing about tokens or models.
+script that puts no spaces between words (Chinese, Japanese, Thai …). A rule of thumb from the Unicode character database,
+close to Unicode Standard Annex 29 where texts have spaces. Knows nothing about tokens or models.
 """
 
 import unicodedata
