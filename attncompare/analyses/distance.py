@@ -151,11 +151,12 @@ def reach(pair: Pair, text: str, *, progress: Progress | None = None, **reading:
     found = _Walk(question)
     walk(pair, question, found.layer, progress)
     masses = torch.stack(found.masses, dim=2)  # [side, band, layer, head]
-    sides = [{band: frozen(side[i]) for i, band in enumerate(BANDS)} for side in masses]
+    base, tuned = ({band: frozen(side[i]) for i, band in enumerate(BANDS)} for side in masses)
     return Reach(
         question.query_tokens,
         question.stack.layers,
-        *sides,
+        base,
+        tuned,
         uniform={band: frozen(torch.stack(found.uniform)[:, i]) for i, band in enumerate(BANDS)},
         links=found.strongest_links(),
     )

@@ -22,7 +22,7 @@ from attncompare.metrics.kernel import Block
 from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
-from attncompare.models.merged import merge_map
+from attncompare.models.merged import UnitIndex, merge_map
 from attncompare.models.pair import Pair
 from attncompare.models.reading import PairText, Reading, prepare
 from attncompare.models.traces import TRACES, record_side, walk
@@ -251,7 +251,7 @@ def _routes(question: PairText, token: int | None, rows: Sequence[Tensor | None]
     tokens = question.query_tokens
     queries = tuple(range(len(tokens))) if token is None else (token,)
     base, tuned = (_merged(question, side, row, whole=token is None) for side, row in enumerate(rows))
-    made = [frozen(base), frozen(tuned)]
+    made = frozen(base), frozen(tuned)
     if not nulls:
         return Routes(tokens, queries, *made, None, None, "only causal models need a null")
     null = [_merged(question, side, row, whole=token is None) for side, row in enumerate(nulls)]
@@ -270,5 +270,7 @@ def _merged(question: PairText, side: int, rows: Tensor | None, *, whole: bool) 
     assert rows is not None
     if question.level == "token":
         return rows
-    units = (question.queries.base, question.queries.tuned)[side]
-    return merge_map(rows, units if whole else None, units)
+    groups = (question.queries.base, question.queries.tuned)[side]
+    keys = UnitIndex.of(groups, rows.shape[1])
+    # One row is of one unit already, the mean over its tokens.
+    return merge_map(rows, keys if whole else UnitIndex.of(((0,),), 1), keys)
