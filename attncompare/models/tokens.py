@@ -25,9 +25,6 @@ class Encoding:
     inputs: dict[str, Int[Tensor, "1 token"]]
     tokens: tuple[Token, ...]
 
-    def attending(self, attention):
-        return self.tokens
-
     @property
     def ids(self) -> tuple[int, ...]:
         """Token ids."""
