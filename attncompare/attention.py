@@ -38,10 +38,14 @@ class Token:
     raw: str
     """What the tokenizer calls it: ``##ful``, ``Ġfilm``."""
     start: int | None
-    """First character in the text; None for a token that stands for no character."""
+    """First character in its text; None for a token that stands for no character."""
     end: int | None
     special: bool
     sink: bool
+    segment: int = 0
+    """Which text of a sentence pair it belongs to; a special token belongs to the one before it."""
+    generated: bool = False
+    """Whether a model wrote it: part of a continuation, not of the text that was given."""
 
 
 @dataclass(frozen=True, slots=True)
