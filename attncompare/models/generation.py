@@ -26,7 +26,14 @@ from attncompare.models.quiet import quiet
 
 MOST_NEW_TOKENS = 1024
 
-_KEPT = ("bos_token_id", "decoder_start_token_id", "forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens")
+_KEPT = (
+    "bos_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "bad_words_ids",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+)
 """What is taken over from a checkpoint's generation settings: how a text of this model begins, what is no text."""
 
 
@@ -180,23 +187,23 @@ class _Choice:
     def __init__(self, side: Side, asked: Generation, limit: int, tell: Progress) -> None:
         self.stopped = False
         """Whether what ``tell`` raised ended the work."""
-        self._side, self._temperature, self._limit, self._tell = side, asked.temperature, limit, tell
+        self._side, self._asked, self._limit, self._tell = side, asked, limit, tell
         self._random = torch.Generator().manual_seed(asked.seed)
         self._done = 0
 
     def __call__(self, input_ids: Int[Tensor, "1 _"], scores: Float[Tensor, "1 word"]) -> Float[Tensor, "1 word"]:
         try:
-            self._tell(f"{self._side.info.id} writes", self._done, self._limit)
+            self._tell(f"the {self._asked.by} model writes", self._done, self._limit)
         except BaseException:
             self.stopped = True
             raise
         self._done += 1
         if scores.isnan().any():
             raise UnsupportedModel(f"{self._side.info.id} computes NaN on this text in {self._side.info.dtype}.")
-        if not self._temperature:
+        if not self._asked.temperature:
             return scores
-        uniform = torch.rand(scores.shape, generator=self._random, dtype=torch.float64).to(scores.device)
-        return scores.double() / self._temperature - (-uniform.log()).log()
+        uniform = torch.rand(scores.shape, generator=self._random, dtype=torch.float64)
+        return scores / self._asked.temperature - (-uniform.log()).log().to(scores)
 
 
 def _is_integer(value: Any) -> bool:
