@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attncompare.errors import BadInput
 from attncompare.models.cache import Cache
@@ -25,8 +25,10 @@ RENDERED: Cache[str] = Cache(max_items=64, max_bytes=16 * 2**20, size=lambda tex
 """Rendered chats by template, special tokens and text: rendering starts a process, which takes about a second."""
 
 
-def chat_prompt(pair: Pair, text: str) -> str:
-    """``text`` as a user's message in the tuned model's chat template, else the base's, with the answer's opening.
+def chat_prompt(pair: Pair, text: str) -> tuple[str, Literal["tuned", "base"]]:
+    """``text`` as a user's message in a chat template, with the answer's opening, and whose template it is.
+
+    The tuned model's is taken if it has one.
 
     Raises:
         BadInput: neither has a template, the template fails, or the text holds a marker of either model.
@@ -36,8 +38,8 @@ def chat_prompt(pair: Pair, text: str) -> str:
         for marker in sorted(_markers(other.tokenizer, template), key=len, reverse=True):
             if marker in text:
                 raise BadInput(
-                    f"The text contains {marker!r}, which in a chat is a mark of {other.info.id} and not text: leave it out, "
-                    "or compare without the chat template."
+                    f"The text contains {marker!r}, which in a chat is a mark of {other.info.id} and not text: leave it "
+                    "out, or compare without the chat template."
                 )
     variables = {name: str(value) for name, value in side.tokenizer.special_tokens_map.items()}
     key = (template, tuple(sorted(variables.items())), text)
@@ -46,7 +48,7 @@ def chat_prompt(pair: Pair, text: str) -> str:
         raise BadInput(
             f"The chat template of {side.info.id} doesn't hand the text on to the model: compare without the chat template."
         )
-    return rendered
+    return rendered, "tuned" if side is pair.tuned else "base"
 
 
 def _template(pair: Pair) -> tuple[Side, str]:

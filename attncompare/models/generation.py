@@ -52,7 +52,9 @@ class Generation:
         if self.by not in ("tuned", "base"):
             raise BadInput(f"A text is continued by the 'tuned' or the 'base' model, not by {self.by!r}.")
         if not _is_integer(self.max_new_tokens) or not 1 <= self.max_new_tokens <= MOST_NEW_TOKENS:
-            raise BadInput(f"max_new_tokens is {self.max_new_tokens!r}: give a whole number from 1 to {MOST_NEW_TOKENS}.")
+            raise BadInput(
+                f"max_new_tokens is {self.max_new_tokens!r}: give a whole number from 1 to {MOST_NEW_TOKENS}."
+            )
         if not isinstance(self.temperature, int | float) or not (
             self.temperature == 0 or 0.01 <= self.temperature <= 10
         ):
@@ -131,9 +133,7 @@ def bare(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def _generate(
-    side: Side, inputs: Mapping[str, Tensor], asked: Generation, limit: int, tell: Progress
-) -> Continuation:
+def _generate(side: Side, inputs: Mapping[str, Tensor], asked: Generation, limit: int, tell: Progress) -> Continuation:
     from transformers import LogitsProcessorList
 
     model, ends = copy.copy(bare(side.model)), _ends(side)

@@ -50,16 +50,17 @@ def render(asked: dict[str, Any]) -> dict[str, str]:
     limit()
     message = {"role": "user", "content": asked["text"]}
     try:
-        (rendered,), _ = render_jinja_template(
+        chats = render_jinja_template(
             conversations=[[message]],
             chat_template=asked["template"],
             add_generation_prompt=True,
             **asked["variables"],
-        )
+        )[0]
     except MemoryError:
         return {"error": "it takes too much memory"}
     except Exception as error:  # a template can fail in any way that a program can
         return {"error": (str(error).splitlines() or [""])[0].strip() or type(error).__name__}
+    rendered = str(chats[0])
     if len(rendered) > asked["max_chars"]:
         return {"error": f"it renders more than {asked['max_chars']:,} characters"}
     return {"rendered": rendered}

@@ -6,7 +6,6 @@ Knows nothing about attention.
 import inspect
 import sys
 from dataclasses import replace
-from typing import Any
 
 import torch
 

@@ -3,7 +3,7 @@
 Special tokens typed as text stay text. Knows nothing about attention.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, NamedTuple
@@ -61,7 +61,6 @@ def encode(
     token_types: bool = True,
     markers: bool = False,
     as_target: bool = False,
-    max_tokens: int | None = None,
 ) -> Encoding:
     """Tokens of ``text`` with the special tokens that the tokenizer adds; sinks are marked later, see :func:`mark_sinks`.
 
@@ -72,11 +71,10 @@ def encode(
         token_types: hand on the token types that the tokenizer returns; False for a model that has none.
         markers: the text is a rendered chat: nothing is added, and special tokens written in it are special tokens.
         as_target: what a decoder is to write, where the tokenizer reads that in another way (language marks).
-        max_tokens: longest text that the model reads.
 
     Raises:
-        BadInput: the text is blank, leaves no token of its own, or is longer than ``max_tokens``; two texts where the
-            tokenizer puts no mark between them; a tokenizer that doesn't say which characters a token stands for.
+        BadInput: the text is blank or leaves no token of its own; two texts where the tokenizer puts no mark between them;
+            a tokenizer that doesn't say which characters a token stands for.
     """
     texts = tuple(_checked(one) for one in ((text,) if text_pair is None else (text, text_pair)))
     with _TOKENIZING:
@@ -91,26 +89,10 @@ def encode(
             f"The tokenizer {type(tokenizer).__name__} puts no mark between two texts, so models that use it read one: "
             "give a single text."
         )
-    if max_tokens is not None and len(parts.ids) > max_tokens:
-        raise BadInput(too_long(tokenizer, texts, len(parts.ids), max_tokens))
     inputs = {"input_ids": parts.ids, "attention_mask": [1] * len(parts.ids)}
     if token_types and parts.types is not None:
         inputs["token_type_ids"] = parts.types
     return Encoding({name: torch.tensor([values]) for name, values in inputs.items()}, tuple(_tokens(texts, parts)))
-
-
-def too_long(tokenizer: Any, texts: Sequence[str], count: int, max_tokens: int) -> str:
-    """The sentence for a text, or two, of too many tokens; for one text it says how much of it fits."""
-    if len(texts) > 1:
-        return (
-            f"The two texts are {count} tokens long together and these models take at most {max_tokens}: "
-            f"shorten them by {count - max_tokens}."
-        )
-    fits = len(fitting(tokenizer, texts[0], max_tokens))
-    return (
-        f"The text is {count} tokens long and these models take at most {max_tokens}: shorten it by "
-        f"{count - max_tokens} tokens (its first {fits} characters fit)."
-    )
 
 
 def fitting(tokenizer: Any, text: str, max_tokens: int) -> str:
@@ -153,7 +135,9 @@ def _fast_parts(tokenizer: Any, texts: tuple[str, ...], markers: bool, as_target
     special = [bool(flag) for flag in encoded["special_tokens_mask"]]
     if markers:
         known = special_words(tokenizer)
-        special = [i in known and texts[0][a:b].strip() == known[i].strip() for i, (a, b) in zip(ids, spans, strict=True)]
+        special = [
+            i in known and texts[0][a:b].strip() == known[i].strip() for i, (a, b) in zip(ids, spans, strict=True)
+        ]
     names = tokenizer.convert_ids_to_tokens(ids)
     return _Parts(ids, names, spans, special, encoded.sequence_ids(), encoded.get("token_type_ids"))
 
@@ -217,18 +201,12 @@ def _tokens(texts: tuple[str, ...], parts: _Parts) -> Iterable[Token]:
 
 
 def located_token(text: str, name: str, span: Span, special: bool, segment: int = 0) -> Token:
-    """A token at ``span`` of ``text``, white space around its characters left out of it.
-
-    Tokenizers differ in whether the space before a word is part of it; without it their borders agree.
-    """
+    """A token at ``span`` of ``text``, shown without the white space around it."""
     start, end = span
     piece = text[start:end]
     if not piece:
         return Token(name, name, None, None, special, sink=False, segment=segment)
-    if bare := piece.strip():
-        start += piece.index(bare)
-        end = start + len(bare)
-    return Token(bare or piece, name, start, end, special, sink=False, segment=segment)
+    return Token(piece.strip() or piece, name, start, end, special, sink=False, segment=segment)
 
 
 def require_same_tokens(base: Encoding, tuned: Encoding) -> None:

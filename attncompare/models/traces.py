@@ -18,11 +18,12 @@ from torch import Tensor
 
 from attncompare.attention import Progress
 from attncompare.errors import BadInput, UnsupportedModel
-from attncompare.models import tap
+from attncompare.models import reading, tap
 from attncompare.models.cache import Cache
 from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import PAIRS, Pair, Side
-from attncompare.models.tokens import Encoding, encode, require_same_tokens
+from attncompare.models.reading import PairText as PairText
+from attncompare.models.reading import TraceKey as TraceKey
 
 TRACE_LIMIT_BYTES = 512 * 2**20
 
@@ -32,27 +33,7 @@ TRACE_LIMIT = 16
 DENSE_LIMIT_BYTES = 2 * 2**30
 """Largest attention of one model on the dense way, over all layers and heads."""
 
-TraceKey = tuple[str, tuple[int, ...]]
 Visit = Callable[[int, AttentionCall, AttentionCall], None]
-
-
-@dataclass(frozen=True, eq=False)
-class PairText:
-    """A pair together with a text as both of its models take it."""
-
-    pair: Pair
-    text: str
-    base: Encoding
-    tuned: Encoding
-
-    @property
-    def key(self) -> TraceKey:
-        """What the trace cache knows this question by."""
-        return self.pair.key, self.base.ids
-
-    def encoding(self, side: Side) -> Encoding:
-        """The text as ``side`` takes it."""
-        return self.base if side is self.pair.base else self.tuned
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +64,14 @@ PAIRS.on_evict.append(_forget)
 
 
 def prepare(pair: Pair, text: Any) -> PairText:
-    """Tokenize for both models.
+    """:func:`attncompare.models.reading.prepare` for models that see the same tokens, with the memory of the dense way.
 
     Raises:
         BadInput: blank or too long, for the models or for the dense way. PairMismatch: the models don't see the same tokens.
     """
-    base = encode(pair.base.tokenizer, text, max_tokens=pair.max_tokens)
-    _check_dense(pair, len(base.tokens))
-    if pair.tuned.tokenizer is pair.base.tokenizer:
-        return PairText(pair, text, base, base)
-    tuned = encode(pair.tuned.tokenizer, text, max_tokens=pair.max_tokens)
-    require_same_tokens(base, tuned)
-    return PairText(pair, text, base, tuned)
+    question = reading.prepare(pair, text, level="token")
+    _check_dense(pair, len(question.base.tokens))
+    return question
 
 
 def walk(question: PairText, visit: Visit, progress: Progress | None = None) -> tuple[Tensor | None, Tensor | None]:
