@@ -43,8 +43,17 @@ def reread(tokenizer: Any, text: str, given: int, *, markers: bool = False, as_t
 
 def same_words(tokenizers: tuple[Any, Any], ids: Sequence[int]) -> bool:
     """Whether two tokenizers name these ids the same."""
-    first, second = (tokenizer.convert_ids_to_tokens(list(ids)) for tokenizer in tokenizers)
-    return bool(first == second)
+    first, second = tokenizers
+    return first is second or all(_name(first, number) == _name(second, number) for number in set(ids))
+
+
+def same_content(first: Encoding, second: Encoding) -> bool:
+    """Whether both are the same ids but for special tokens that stand for no text, such as a BOS on one side only."""
+    own = [
+        [number for number, token in zip(e.ids, e.tokens, strict=True) if not (token.special and token.start is None)]
+        for e in (first, second)
+    ]
+    return own[0] == own[1]
 
 
 def spelled(
@@ -65,7 +74,7 @@ def spelled(
     seen, waiting = _decoded(tokenizer, context), 0
     tokens: list[Token] = []
     for number in new:
-        name = str(tokenizer.convert_ids_to_tokens(number))
+        name = _name(tokenizer, number)
         special = number in known
         token = Token(name, name, None, None, special, sink=False, generated=True)
         if special and not markers:
@@ -78,12 +87,25 @@ def spelled(
         whole = _decoded(tokenizer, context)
         if len(whole) <= len(seen) or whole.endswith("\ufffd"):
             continue
-        span = len(text), len(text) + len(whole) - len(seen)
-        text += whole[len(seen) :]
-        tokens[-waiting:] = [_part(text, span, part, rank) for rank, part in enumerate(tokens[-waiting:])]
+        start, text = len(text), text + whole[len(seen) :]
+        tokens[-waiting:] = _placed(text, start, tokens[-waiting:], _decoded(tokenizer, [number]))
         context, waiting = context[-waiting:], 0
         seen = _decoded(tokenizer, context)
     return text, tuple(tokens)
+
+
+def _placed(text: str, start: int, parts: list[Token], last: str) -> list[Token]:
+    """Tokens that stand for ``text[start:]`` together; ``last`` is what the last of them says on its own."""
+    own = len(parts) > 1 and "\ufffd" not in last and text[start:].endswith(last)
+    # Bytes that never became a character wait for the next token, which is no part of them.
+    shared, stop = (parts[:-1], len(text) - len(last)) if own else (parts, len(text))
+    placed = [_part(text, (start, stop), part, rank) for rank, part in enumerate(shared)]
+    return [*placed, _part(text, (stop, len(text)), parts[-1], 0)] if own else placed
+
+
+def _part(text: str, span: tuple[int, int], token: Token, rank: int) -> Token:
+    found = replace(located_token(text, token.raw, span, token.special), generated=True)
+    return replace(found, text=f"·{rank + 1}") if rank else found
 
 
 def _decoded(tokenizer: Any, ids: list[int]) -> str:
@@ -92,6 +114,7 @@ def _decoded(tokenizer: Any, ids: list[int]) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _part(text: str, span: tuple[int, int], token: Token, rank: int) -> Token:
-    found = replace(located_token(text, token.raw, span, token.special), generated=True)
-    return replace(found, text=f"·{rank + 1}") if rank else found
+def _name(tokenizer: Any, number: int) -> str:
+    """What the tokenizer calls a token; a model may have more of them than its tokenizer has names for."""
+    name = tokenizer.convert_ids_to_tokens(number)
+    return f"#{number}" if name is None else str(name)

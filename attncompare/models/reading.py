@@ -13,7 +13,7 @@ from attncompare.errors import BadInput
 from attncompare.models import lengths
 from attncompare.models.alignment import Alignment, align
 from attncompare.models.chat import chat_prompt
-from attncompare.models.continued import extended, reread, same_words, spelled, without_end
+from attncompare.models.continued import extended, reread, same_content, same_words, spelled, without_end
 from attncompare.models.generation import Continuation, Generation, bare, cannot_generate, continuation
 from attncompare.models.pair import Pair, Side
 from attncompare.models.targets import read_target, start_token, with_decoder
@@ -191,7 +191,7 @@ def _continued(pair: Pair, read: _Read, generate: Generation, *, markers: bool, 
     space = lengths.room(pair, len(prompt.tokens))
     written = continuation(pair, writer, prompt.inputs, generate, space, progress)
     whole, tokens = spelled(writer.tokenizer, prompt.ids, written.ids, given, markers=markers)
-    exact = prompts[0].ids == prompts[1].ids and same_words(_tokenizers(pair), written.ids)
+    exact = same_content(*prompts) and _shared(pair, written)
     both = [
         extended(own, written.ids, tokens)
         if exact or side is writer
@@ -228,7 +228,7 @@ def _written(
     source = sources[writer is pair.tuned]
     written = continuation(pair, writer, source.inputs, generate, lengths.room(pair, 1), progress)
     whole, tokens = spelled(writer.tokenizer, (), written.ids, "")
-    exact = same_words(_tokenizers(pair), written.ids)
+    exact = _shared(pair, written)
     both = []
     for side, own in zip((pair.base, pair.tuned), sources, strict=True):
         start = written.start if side is writer and written.start is not None else start_token(side)
@@ -244,6 +244,12 @@ def _written(
 
 def _writer(pair: Pair, generate: Generation) -> Side:
     return pair.base if generate.by == "base" else pair.tuned
+
+
+def _shared(pair: Pair, written: Continuation) -> bool:
+    """Whether both models know the very tokens that one of them wrote."""
+    rows = [bare(side.model).get_input_embeddings().weight.shape[0] for side in (pair.base, pair.tuned)]
+    return max(written.ids, default=0) < min(rows) and same_words(_tokenizers(pair), written.ids)
 
 
 def _note(what: str, generate: Generation, written: Continuation) -> str:

@@ -16,6 +16,8 @@ from attncompare.attention import Token
 from attncompare.errors import BadInput, PairMismatch
 from attncompare.models.offsets import Span, located
 
+_SPACE_MARKS = ("▁", "Ġ")
+
 _TOKENIZING = Lock()
 """A fast tokenizer keeps its settings (truncation, special tokens) inside and is not safe to call from two threads."""
 
@@ -201,10 +203,13 @@ def _tokens(texts: tuple[str, ...], parts: _Parts) -> Iterable[Token]:
 
 
 def located_token(text: str, name: str, span: Span, special: bool, segment: int = 0) -> Token:
-    """A token at ``span`` of ``text``, shown without the white space around it."""
+    """A token at ``span`` of ``text``, shown without the white space around it.
+
+    A mere mark of the space before a word, which some tokenizers place on the word's first letter, stands for no character.
+    """
     start, end = span
     piece = text[start:end]
-    if not piece:
+    if not piece or (name in _SPACE_MARKS and piece.strip()):
         return Token(name, name, None, None, special, sink=False, segment=segment)
     return Token(piece.strip() or piece, name, start, end, special, sink=False, segment=segment)
 
