@@ -58,6 +58,11 @@ class Pair:
     """What a reader of a result should know about how the pair was loaded."""
 
     @property
+    def causal(self) -> bool:
+        """Whether the models are decoders only, in which a token sees nothing that comes after it."""
+        return self.stacks["self"].causal
+
+    @property
     def encoder_decoder(self) -> bool:
         """Whether the models have an encoder and a decoder."""
         return "decoder" in self.stacks
