@@ -82,9 +82,7 @@ class Comparison:
             raise BadInput(f"There is no metric {name!r}: choose one of {', '.join(METRICS)}.")
         return self.heads[name]
 
-    def head(
-        self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None
-    ) -> HeadMaps:
+    def head(self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None) -> HeadMaps:
         """One head's maps in both models, from the trace that this comparison left behind.
 
         ``queries`` and ``keys`` are windows ``(start, stop)``, as in :func:`attncompare.head_maps`.
@@ -152,9 +150,7 @@ class Comparison:
         return f"<p>{escape(self.verdict)}</p>{top.to_html(index=False, float_format='{:.3f}'.format)}"
 
 
-def compare(
-    pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]
-) -> Comparison:
+def compare(pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]) -> Comparison:
     """Compare the attention of both models of ``pair`` on ``text``, head by head.
 
     How the text is read (all keyword arguments, none needed):

@@ -17,7 +17,7 @@ from attncompare.models.calls import AttentionCall
 from attncompare.models.chat import chat_prompt
 from attncompare.models.continued import extended, reread, same_content, same_words, spelled, without_end
 from attncompare.models.generation import Continuation, Generation, bare, cannot_generate, continuation
-from attncompare.models.merged import LeftOut, MergedCall, UnitIndex
+from attncompare.models.merged import AnyCall, LeftOut, MergedCall, UnitIndex
 from attncompare.models.pair import Pair, Side, Stack
 from attncompare.models.targets import read_target, start_token, with_decoder
 from attncompare.models.tokens import Encoding, encode, mark_sinks, sink_positions
@@ -98,7 +98,7 @@ class PairText:
 
     def views(
         self, base: AttentionCall, tuned: AttentionCall, left_out: Sequence[LeftOut] | None = None
-    ) -> tuple[AttentionCall, AttentionCall]:
+    ) -> tuple[AnyCall, AnyCall]:
         """One layer of both models over what is compared: the calls themselves, or over units where tokens are merged.
 
         What is left out of rows is added to ``left_out``, the base's and the tuned model's.
@@ -342,7 +342,6 @@ def _takes_types(pair: Pair) -> bool:
 
 
 def _with_sinks(pair: Pair, side: Side, encoding: Encoding) -> Encoding:
-    two_stacks = encoding.target is not None
     sinks = sink_positions(side.tokenizer, encoding.ids, causal=pair.causal)
     marked = replace(encoding, tokens=mark_sinks(encoding.tokens, sinks))
     if encoding.target is None:

@@ -79,7 +79,9 @@ def _forget(pair_key: str, _: Pair) -> None:
 PAIRS.on_evict.append(_forget)
 
 
-def walk(pair: Pair, question: PairText, visit: Visit, progress: Progress | None = None) -> tuple[Tensor | None, Tensor | None]:
+def walk(
+    pair: Pair, question: PairText, visit: Visit, progress: Progress | None = None
+) -> tuple[Tensor | None, Tensor | None]:
     """Visit every layer of the question's stack in both models, first to last, as ``visit(place, base_call, tuned_call)``.
 
     Returns the logits of both models' answers. ``progress`` may raise to stop the work within one layer.
@@ -161,7 +163,10 @@ def _run(pair: Pair, question: PairText, side: Side, on_call: tap.OnCall) -> Flo
     """One recorded pass; the logits of the answer: class logits, or those of the next token."""
     _check_dense(side, question.longest)
     device = torch.device(side.info.device)
-    inputs: dict[str, Any] = {name: value.to(device) for name, value in (question.base if side is pair.base else question.tuned).inputs.items()}
+    inputs: dict[str, Any] = {
+        name: value.to(device)
+        for name, value in (question.base if side is pair.base else question.tuned).inputs.items()
+    }
     if pair.output_kind == "next_token" and _keeps_logits(side.model):
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
 

@@ -9,8 +9,9 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from attncompare.attention import CheckpointInfo
-from attncompare.models import tap
-from attncompare.models.pair import Pair, Side
+from attncompare.models import routing
+from attncompare.models.generation import bare
+from attncompare.models.pair import Pair, Side, common_stacks
 from tests.conftest import draw_weights
 
 SENTENCES = [
@@ -108,12 +109,7 @@ def model(family: str, kind: str, seed: int) -> Any:
     """A tiny model on the tap, or on its own eager attention where it knows no other."""
     made = getattr(transformers, kind).from_config(copy.deepcopy(CONFIGS[family])).eval()
     draw_weights(made, seed)
-    tap.register()
-    made.config.use_cache = False  # as a loaded model's
-    if family == "bloom":
-        made.set_attn_implementation("eager")
-    else:
-        made.set_attn_implementation(tap.SDPA_NAME if made._supports_sdpa else tap.OWN_NAME)
+    routing.install(made)
     return made
 
 
@@ -123,7 +119,7 @@ def side(made: Any, tokenizer: Any, name: str) -> Side:
         id=name, revision=None, content_hash="0" * 16, model_class=type(made).__name__,
         model_type=made.config.model_type, dtype="float32", device="cpu", adapter=False, attention_path="tap",
     )  # fmt: skip
-    return Side(info, made, tokenizer)
+    return Side(info, made, tokenizer, routing.install(bare(made)))
 
 
 _COUNT = iter(range(10**6))
@@ -145,20 +141,15 @@ def pair(
     tokenizer = tokenizer or byte_level()
     values: dict[str, Any] = {
         "key": f"pair {next(_COUNT)}",
-        "layers": 2,
-        "heads": 4,
         "max_tokens": max_tokens,
-        "causal": causal,
         "output_kind": "next_token" if causal else "none",
         "labels": (),
         "base_head": "own",
         "notes": (),
     }
-    return Pair(
-        side(model(family, kind, 1), tokenizer, "org/base"),
-        side(model(family, kind, 2), tuned_tokenizer or tokenizer, "org/tuned"),
-        **(values | changes),
-    )
+    base = side(model(family, kind, 1), tokenizer, "org/base")
+    tuned = side(model(family, kind, 2), tuned_tokenizer or tokenizer, "org/tuned")
+    return Pair(base, tuned, stacks=common_stacks(base.layout, tuned.layout), **(values | changes))
 
 
 def prompt(tokens: int = 12, seed: int = 5) -> torch.Tensor:
