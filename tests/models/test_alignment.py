@@ -322,6 +322,26 @@ def test_a_lone_space_mark_belongs_to_the_word_after_it(marks: tuple[str]) -> No
     assert align(starting, cut("so", "so"), ("so",), same_ids=False).base == ((0, 1),)
 
 
+def test_only_the_last_of_several_spaces_belongs_to_the_word() -> None:
+    text = "a  b"
+    trimmed = (text_token(text, 0, 1), offsetless("Ġ"), offsetless("Ġ"), text_token(text, 3, 4))
+    alignment = align(trimmed, cut(text, "a", "  ", "b"), (text,), same_ids=False)
+    assert (alignment.base, alignment.tuned) == (((0,), (1,), (2, 3)), ((0,), (1,), (2,)))
+    alignment = align(cut("\n foo", "\n", " foo"), cut("\n foo", "\n", " fo", "o"), ("\n foo",), same_ids=False)
+    assert (alignment.base, alignment.tuned) == (((0,), (1,)), ((0,), (1, 2)))
+    assert [unit.text for unit in alignment.units] == ["\n", "foo"]
+
+
+def test_specials_inside_a_text_match_at_the_same_place() -> None:
+    text = "so dull"
+    so, dull = cut(text, "so", " dull")
+    du, ll = cut(text, " du", "ll")
+    base = so, added("<mask>"), dull, added("<mask>")
+    assert align(base, (so, added("[M]"), du, ll), (text,), same_ids=False).tuned == ((0,), (1,), (2, 3))
+    elsewhere = so, du, added("[M]"), ll
+    assert align(base, elsewhere, (text,), same_ids=False).unaligned() == ((1, 3), (2,))
+
+
 def test_line_breaks_align_with_line_breaks_alone() -> None:
     text = "dull.\n\nSo"
     apart = cut(text, "dull", ".", "\n", "\n", "So")
