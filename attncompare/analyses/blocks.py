@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attncompare.errors import PairMismatch
 from attncompare.metrics.kernel import Block
-from attncompare.models.merged import AnyCall
+from attncompare.models.merged import AnyCall, MergedCall
 
 BLOCK_CELLS = {"cpu": 2**18, "cuda": 2**26}
 """Attention weights of one model in a block, by device: 1 MB of float32 stays in a processor's cache (the fastest of
@@ -38,6 +38,9 @@ def head_map(call: AnyCall, head: int) -> Float[Tensor, "query key"]:
 def blocks(base: AnyCall, tuned: AnyCall) -> Iterator[Block]:
     """The layer's rows in both models, block by block.
 
+    Over merged tokens a window of tokens lets units of the two models see slightly different units: then a block's visible
+    keys are those that either may see.
+
     Raises:
         PairMismatch: the models let a query see different keys.
     """
@@ -45,6 +48,9 @@ def blocks(base: AnyCall, tuned: AnyCall) -> Iterator[Block]:
         base_rows, visible = base.block(start, stop)
         tuned_rows, tuned_visible = tuned.block(start, stop)
         same = base_rows.shape == tuned_rows.shape and (visible is None) == (tuned_visible is None)
-        if not same or (visible is not None and tuned_visible is not None and not visible.equal(tuned_visible)):
+        if same and visible is not None and tuned_visible is not None and not visible.equal(tuned_visible):
+            same = isinstance(base, MergedCall)
+            visible = visible | tuned_visible
+        if not same:
             raise PairMismatch("The two models let their tokens see different keys, so their rows can't be compared.")
         yield Block(start, base_rows, tuned_rows, visible)

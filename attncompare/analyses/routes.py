@@ -154,12 +154,12 @@ class RolloutWalk:
         )
 
 
-def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query key"]:
+def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query token"]:
     """Mean over heads of what rows give to tokens; :func:`advance` makes it sum to 1 again."""
     return rows.mean(0)[:, : rows.shape[2] - null]
 
 
-def _uniform(rows: Tensor, visible: Tensor | None, null: bool) -> Float[Tensor, "query key"]:
+def _uniform(rows: Tensor, visible: Tensor | None, null: bool) -> Float[Tensor, "query token"]:
     """What :func:`_token_rows` would be if every head attended uniformly to the tokens that it may see."""
     if visible is None:  # a single token: no mask was needed, and it can only look at itself
         visible = torch.ones(rows.shape[1:], dtype=torch.bool, device=rows.device)
