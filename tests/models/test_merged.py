@@ -11,7 +11,7 @@ from torch import Tensor
 from attncompare.models import merged, tap
 from attncompare.models.calls import DenseCall, LayerCall
 from attncompare.models.merged import LeftOut, MergedCall, UnitIndex, merge_map
-from tests.conftest import random_model
+from tests.conftest import installed_model
 
 Groups = tuple[tuple[int, ...], ...]
 
@@ -63,9 +63,9 @@ def naive(rows: Tensor, queries: Groups, keys: Groups, *, null: bool = False) ->
 
 
 def recorded(family: str, ids: Tensor) -> LayerCall:
-    model = random_model(family, seed=3)
+    model, layout = installed_model(family, seed=3)
     calls: list[LayerCall] = []
-    tap.record(model, {"input_ids": ids}, calls.append)
+    tap.record(model, {"input_ids": ids}, layout, lambda _, call: calls.append(call))
     return calls[1]
 
 
@@ -163,8 +163,7 @@ def test_encoder_and_decoder_units_may_differ(drop: float) -> None:
 @pytest.mark.parametrize("drop", [0.0, 0.4])
 def test_a_null_key_stays_the_last_key(drop: float) -> None:
     rows = random_rows(2, 9, 10, seed=6)
-    token_call = DenseCall(rows, causal=False)
-    object.__setattr__(token_call, "null", True)
+    token_call = DenseCall(rows, causal=False, null=True)
     groups = random_groups(9, seed=8, drop=drop)
     call = over(token_call, groups)
     assert call.null
