@@ -146,7 +146,9 @@ def _fast_parts(tokenizer: Any, texts: tuple[str, ...], markers: bool, as_target
 
 def _slow_parts(tokenizer: Any, texts: tuple[str, ...], markers: bool, as_target: bool) -> _Parts:
     """The same from a tokenizer without offsets: its pieces are looked for in the text, the rest is special."""
-    how = {"split_special_tokens": not markers}
+    known = special_words(tokenizer)
+    # Only where there are any: ESM finds its letters by the same mechanism.
+    how = {"split_special_tokens": not markers and any(word in text for word in known.values() for text in texts)}
     encoded = tokenizer(**_asked(texts, as_target), add_special_tokens=not markers, verbose=False, **how)
     ids = encoded["input_ids"]
     spans: list[Span] = [(0, 0)] * len(ids)
@@ -164,8 +166,8 @@ def _slow_parts(tokenizer: Any, texts: tuple[str, ...], markers: bool, as_target
         stop = at + len(own)
         spans[at:stop], segments[at:stop], names[at:stop] = found, [segment] * len(own), pieces
         at = stop
-    known = special_words(tokenizer) if markers else {}
-    special = [segments[i] is None or (ids[i] in known and known[ids[i]] == names[i]) for i in range(len(ids))]
+    written = known if markers else {}
+    special = [segments[i] is None or written.get(number) == names[i] for i, number in enumerate(ids)]
     return _Parts(ids, names, spans, special, segments, encoded.get("token_type_ids"))
 
 
