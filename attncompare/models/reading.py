@@ -118,9 +118,7 @@ def prepare(
     elif text_pair is None:
         read = _read_text(pair, text, bool(chat), generate, progress)
     else:
-        both = _both(pair, text, text_pair=text_pair)
-        lengths.check_texts(pair, both, "The sentence pair")
-        read = _Read(both, (text, text_pair))
+        read = _read_pair(pair, text, text_pair)
     base, tuned = (_with_sinks(pair, side, own) for side, own in zip((pair.base, pair.tuned), read.sides, strict=True))
     read = read._replace(sides=(base, tuned))
     keys = _aligned(read, level, decoder=attention == "decoder")
@@ -167,6 +165,15 @@ def _check_model(pair: Pair, two_stacks: bool, attention: str, **options: Any) -
     generate = options["generate"]
     if generate is not None and (problem := cannot_generate(pair, _writer(pair, generate))):
         raise BadInput(problem)
+
+
+def _read_pair(pair: Pair, text: Any, text_pair: Any) -> _Read:
+    """Two texts behind one another, as encoders are trained on them."""
+    both = _both(pair, text, text_pair=text_pair)
+    lengths.check_texts(pair, both, "The sentence pair")
+    untyped = _takes_types(pair) and any("token_type_ids" not in own.inputs for own in both)
+    notes = ("the tokenizer gives no token types, so the models read both texts as the first",) if untyped else ()
+    return _Read(both, (text, text_pair), notes=notes)
 
 
 def _read_text(pair: Pair, text: Any, chat: bool, generate: Generation | None, progress: Progress | None) -> _Read:

@@ -17,7 +17,9 @@ PLAIN = (
     "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] | trim }}{{ eos_token }}\n"
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
-OTHER = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}me: {% endif %}"
+OTHER = (
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}me: {% endif %}"
+)
 TEXT = "Is the film dull & <long>?"
 
 
@@ -49,7 +51,12 @@ def test_both_models_read_one_chat() -> None:
     assert question.base.ids.count(0) == 1  # the template wrote a BOS, so none is added
     assert question.text == TEXT
     assert question.notes == ("the text stands in the chat template of the tuned model",)
-    assert [token.raw for token in question.base.tokens if token.special] == ["<s>", "<|user|>", "</s>", "<|assistant|>"]
+    assert [token.raw for token in question.base.tokens if token.special] == [
+        "<s>",
+        "<|user|>",
+        "</s>",
+        "<|assistant|>",
+    ]
     assert [token.raw for token in question.base.tokens if token.sink] == ["<s>", "</s>"]
 
 

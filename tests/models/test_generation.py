@@ -195,7 +195,9 @@ def test_not_a_number_is_an_error() -> None:
 def test_a_model_that_fails_says_why() -> None:
     pair = readers.pair("gpt2")
     ids = torch.full((1, 4), 100_000)
-    with pytest.raises(UnsupportedModel, match=r"org/tuned can't generate text \(index out of range.*give the whole text"):
+    with pytest.raises(
+        UnsupportedModel, match=r"org/tuned can't generate text \(index out of range.*give the whole text"
+    ):
         written(pair, Generation(max_new_tokens=5), ids)
 
 

@@ -160,7 +160,9 @@ def test_markers_of_a_rendered_chat_are_special_and_stand_for_their_characters()
     tokenizer, chat = readers.byte_level(bos=True, eos=True), "<s><|user|> A <film.</s><|assistant|>"
     tokens = encode(tokenizer, chat, markers=True).tokens
     assert [t.raw for t in tokens if t.special] == ["<s>", "<|user|>", "</s>", "<|assistant|>"]
-    assert [t.raw for t in tokens] == tokenizer.convert_ids_to_tokens(tokenizer(chat, add_special_tokens=False).input_ids)
+    assert [t.raw for t in tokens] == tokenizer.convert_ids_to_tokens(
+        tokenizer(chat, add_special_tokens=False).input_ids
+    )
     assert "".join(chat[t.start : t.end] for t in tokens) == chat
 
 
@@ -169,7 +171,9 @@ def test_special_words_are_those_that_a_tokenizer_never_writes_as_text() -> None
 
 
 def esm(folder) -> transformers.EsmTokenizer:
-    (folder / "vocab.txt").write_text("\n".join(["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWC", "<mask>"]))
+    (folder / "vocab.txt").write_text(
+        "\n".join(["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWC", "<mask>"])
+    )
     return transformers.EsmTokenizer(str(folder / "vocab.txt"))
 
 
