@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from attncompare.attention import Token
-from attncompare.errors import BadInput, PairMismatch
+from attncompare.errors import BadInput
 from attncompare.models.offsets import Span, located
 
 _SPACE_MARKS = ("▁", "Ġ")
@@ -214,27 +214,6 @@ def located_token(text: str, name: str, span: Span, special: bool, segment: int 
     if not piece or (name in _SPACE_MARKS and piece.strip()):
         return Token(name, name, None, None, special, sink=False, segment=segment)
     return Token(piece.strip() or piece, name, start, end, special, sink=False, segment=segment)
-
-
-def require_same_tokens(base: Encoding, tuned: Encoding) -> None:
-    """Both models must see the same ids.
-
-    Raises:
-        PairMismatch: where the two tokenizers cut the text differently.
-    """
-    if base.ids == tuned.ids:
-        return
-    at = next(
-        (i for i, (a, b) in enumerate(zip(base.ids, tuned.ids, strict=False)) if a != b),
-        min(len(base.ids), len(tuned.ids)),
-    )
-    pieces = [repr(side.tokens[at].raw) if at < len(side.tokens) else "the end" for side in (base, tuned)]
-    if pieces[0] == pieces[1]:
-        pieces = [f"{piece} is number {side.ids[at]}" for piece, side in zip(pieces, (base, tuned), strict=True)]
-    raise PairMismatch(
-        f"The two tokenizers read this text differently ({len(base.ids)} and {len(tuned.ids)} tokens; at position {at} "
-        f"{pieces[0]} in the base, {pieces[1]} in the tuned model), so their attention can't be laid side by side."
-    )
 
 
 def sink_positions(tokenizer: Any, ids: tuple[int, ...], *, causal: bool) -> list[int]:
