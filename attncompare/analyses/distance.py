@@ -20,7 +20,8 @@ from attncompare.metrics.reach import BANDS, MID, NEAR, band_masses, bands, stro
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText, Reading, prepare
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import walk
 
 SHOWN = 20

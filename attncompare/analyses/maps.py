@@ -15,7 +15,8 @@ from attncompare.errors import BadInput, TraceGone
 from attncompare.metrics.divergence import jsd_bits, wasserstein_tokens
 from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText, Reading, prepare
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import TRACES, layer_calls
 
 Window = tuple[int, int]

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from attncompare.attention import Check
 from attncompare.metrics.kernel import LayerNumbers
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText
+from attncompare.models.question import PairText
 from attncompare.version import __version__
 
 SUM_TOLERANCE = 1e-4

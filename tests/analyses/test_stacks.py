@@ -12,6 +12,7 @@ from torch import Tensor
 
 import attncompare
 from attncompare.errors import BadInput
+from attncompare.models import routing
 from attncompare.models.generation import bare
 from attncompare.models.pair import Pair, Side, common_stacks
 from tests.conftest import draw_weights
@@ -28,7 +29,7 @@ def of_config(config: transformers.PreTrainedConfig, scale: float = 0.35) -> Pai
     for seed in (1, 2):
         made = transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config)).eval()
         draw_weights(made, seed, scale)
-        sides.append(readers.side(made, readers.byte_level(), f"org/{seed}"))
+        sides.append(readers.side(made, readers.byte_level(), f"org/{seed}", routing.install(made)))
     stacks = common_stacks(sides[0].layout, sides[1].layout)
     return Pair(*sides, f"stacks {config.model_type}", stacks, 256, "next_token", (), "own", ())
 
@@ -190,7 +191,7 @@ def test_two_tokenizers_meet_in_shared_units(level: str) -> None:
 
 
 def own(text: str, start: int, end: int, token: attncompare.attention.Token) -> bool:
-    """Whether a token's characters, without the white space around them, are within the unit's; a lone space is the next's."""
+    """Whether a token's characters, without the white space before them, are within the unit's."""
     while start < end and text[start].isspace():
         start += 1
     return token.start <= start and end <= token.end and start < token.end
