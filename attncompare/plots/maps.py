@@ -94,7 +94,7 @@ def layout(queries: Side, keys: Side, room: int, maps: int = 3) -> Layout:
         ((tick.cell + 0.5) * wide + width(tick.text, points, DPI) * lean - keys.cells * wide for tick in tops),
         default=0.0,
     )
-    left = max(widest((tick.text for tick in names), points, DPI), width("queries ↓", 8, DPI)) + 10
+    left = max(widest((tick.text for tick in names), points, DPI) + 10, width("queries ↓", 8, DPI) + 18)
     above = widest((tick.text for tick in tops), points, DPI) * rise + points * DPI / 72 * lean + 8
     above = max(above, 60)  # "keys" and "queries" stand in the corner
     spill = max(ceil(spill), 0)
@@ -126,7 +126,7 @@ def draw(
     if index == 0:
         level = {"ha": "right", "va": "center_baseline"}
         _names(axes, place.queries, place.points, "query", lambda cell: (edge[0], cell), **level)
-        x = corner[0] + place.left - 8
+        x = corner[0] + place.left - 16  # names of keys stand slanted or upright beside it
         write(figure, x, corner[1] + place.above - 36, "keys →", color=MUTED, ha="right")
         write(figure, x, corner[1] + place.above - 14, "queries ↓", color=MUTED, ha="right")
     _borders(axes, place)

@@ -25,12 +25,12 @@ def test_every_cell_is_found_from_its_pixels(size):
         for head in range(size[1]):
             corners = [(head + dx, layer + dy) for dx in (-0.49, 0, 0.49) for dy in (-0.49, 0, 0.49)]
             for x, y in axes.transData.transform(corners):
-                assert plots.heads_cell(*size, x, height - y) == (layer, head)
+                assert plots.heads_cell(tuple(range(size[0])), size[1], x, height - y) == (layer, head)
 
 
 def test_pixels_outside_the_grid_give_the_nearest_cell():
-    assert plots.heads_cell(6, 12, -50, -50) == (0, 0)
-    assert plots.heads_cell(6, 12, 10_000, 10_000) == (5, 11)
+    assert plots.heads_cell(tuple(range(6)), 12, -50, -50) == (0, 0)
+    assert plots.heads_cell(tuple(range(6)), 12, 10_000, 10_000) == (5, 11)
 
 
 def test_the_cells_of_the_png_have_the_colors_of_the_values():
