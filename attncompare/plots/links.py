@@ -4,7 +4,7 @@ A word alone says little in a long text: each end stands between its neighbours,
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ from attncompare.plots.scope import Scope
 
 _ROW, _HEADER = 50, 100
 _NAME, _POSITION, _ARROW, _APART = 96, 66, 60, 82  # widths of columns, in pixels
-_BAR, _NUMBER = 16, 56  # thickness of a bar, room behind the longest
+_BAR, _SHORTEST, _NUMBER = 16, 180, 56  # thickness and least length of a whole bar, room behind it
 _TOKEN, _NEIGHBOUR = 8.0, 5.0  # longest token and neighbour, in ems
 _SPACE = 7  # between a token and its neighbours
 
@@ -32,13 +32,14 @@ def links_height(links: Sequence[Link]) -> int:
     return _HEADER + _ROW * len(links) if links else 0
 
 
+def links_width(tokens: Sequence[Token], links: Sequence[Link]) -> float:
+    """Least width in pixels of a card for them; 0 for none."""
+    return _columns(tokens, links).bars + _SHORTEST + _NUMBER + PAD if links else 0
+
+
 def draw_links(figure: Figure, tokens: Sequence[Token], links: Sequence[Link], y: float, scope: Scope) -> None:
     """The links as rows from pixel ``y``, as wide as the card."""
-    ends = [(_between_neighbours(tokens, link.query), _between_neighbours(tokens, link.key)) for link in links]
-    query = PAD + _NAME + _POSITION
-    key = query + max(_parts_width(parts) for parts, _ in ends) + _ARROW + _POSITION
-    apart = key + max(_parts_width(parts) for _, parts in ends) + _APART
-    bars = apart + 36
+    query, key, apart, bars, ends = _columns(tokens, links)
     _header(figure, y, query, key, apart, bars, scope)
     length = figure.get_size_inches()[0] * DPI - bars - PAD - _NUMBER
     axes = box(figure, bars, y + _HEADER, length, _ROW * len(links))
@@ -54,6 +55,25 @@ def draw_links(figure: Figure, tokens: Sequence[Token], links: Sequence[Link], y
         _bars(axes, link, _ROW * (row + 0.5), length)
         if row:
             figure.add_artist(_rule(figure, middle - _ROW / 2))
+
+
+class _Columns(NamedTuple):
+    """Where columns stand, in pixels from the left, and what is written of the two ends of each link."""
+
+    query: float
+    key: float
+    apart: float
+    """Right edge of the numbers."""
+    bars: float
+    ends: list[tuple[Parts, Parts]]
+
+
+def _columns(tokens: Sequence[Token], links: Sequence[Link]) -> _Columns:
+    ends = [(_between_neighbours(tokens, link.query), _between_neighbours(tokens, link.key)) for link in links]
+    query = PAD + _NAME + _POSITION
+    key = query + max(_parts_width(parts) for parts, _ in ends) + _ARROW + _POSITION
+    apart = key + max(_parts_width(parts) for _, parts in ends) + _APART
+    return _Columns(query, key, apart, apart + 36, ends)
 
 
 def _header(figure: Figure, y: float, query: float, key: float, apart: float, bars: float, scope: Scope) -> None:
@@ -75,10 +95,13 @@ def _between_neighbours(tokens: Sequence[Token], index: int) -> Parts:
     before = readable(tokens[index - 1].text, _NEIGHBOUR) if index else ""
     after = readable(tokens[index + 1].text, _NEIGHBOUR) if index + 1 < len(tokens) else ""
     here = readable(tokens[index].text, _TOKEN)
+    # Each is written on its own: within one line, words that read from the right would change places.
     parts: Parts = [
-        (f"… {before}" if index > 1 else before, {"color": MUTED}),
+        ("…" if index > 1 else "", {"color": MUTED}),
+        (before, {"color": MUTED}),
         (here, {"color": look(tokens[index], here)["color"], "fontweight": "bold"}),
-        (f"{after} …" if index + 2 < len(tokens) else after, {"color": MUTED}),
+        (after, {"color": MUTED}),
+        ("…" if index + 2 < len(tokens) else "", {"color": MUTED}),
     ]
     return [part for part in parts if part[0]]
 

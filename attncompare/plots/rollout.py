@@ -26,8 +26,6 @@ from attncompare.plots.scope import Scope
 from attncompare.plots.sides import binned, remarks, side
 from attncompare.plots.wording import gain_and_loss, strongest
 
-_BELOW = "share of each input token (key) in each output token (query), followed through all layers"
-
 
 def rollout(
     routes: Routes,
@@ -49,17 +47,19 @@ def rollout(
     queries, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     place = layout(queries, keys, WIDTH - 2 * PAD)
     title = f"{through('Attention rollout', about)}, base to tuned{about.over}"
-    width = max(place.total(3) + 2 * PAD, heading_width(title, _BELOW), 1000)
+    one = about.noun
+    under = f"share of each input {one} (key) in each output {one} (query), followed through all layers"
+    width = max(place.total(3) + 2 * PAD, heading_width(title, under), 1000)
     base, tuned = _visible(routes)
     lift = routes.log2_lift_base is not None and routes.log2_lift_tuned is not None
     remarked = remarks(queries, keys, masked=bool(np.isnan(base).any()), scope=about)
-    below = lines(_footnote(routes, remarked), width - 2 * PAD)
+    below = lines(_footnote(routes, about, remarked), width - 2 * PAD)
     lift_top = PAD + HEADING + trio_height(place) + 16
     end = lift_top + trio_height(place) if lift else lift_top - 16
     figure = card(width, end + LINE * len(below) + PAD - 8)
-    heading(figure, title, _BELOW)
+    heading(figure, title, under)
     sides = binned(base, queries, keys), binned(tuned, queries, keys)
-    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit, "share of an output token's rollout")
+    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit, f"share of an output {one}'s rollout")
     if lift:
         _lift(figure, place, lift_top, routes, lift_limit)
     footer(figure, end, below)
@@ -90,10 +90,10 @@ def _visible(routes: Routes) -> tuple[np.ndarray, np.ndarray]:
     return np.where(later, np.nan, routes.base), np.where(later, np.nan, routes.tuned)
 
 
-def _footnote(routes: Routes, remarks: str) -> str:
+def _footnote(routes: Routes, scope: Scope, remarks: str) -> str:
     # Without masked keys nobody expects a lift, so its absence needs no word.
     no_lift = f" No lift: {routes.lift_omitted}." if routes.lift_omitted and later_keys(routes) is not None else ""
-    return f"A row is one output token and sums to 1. {remarks}{no_lift}"
+    return f"A row is one output {scope.noun} and sums to 1. {remarks}{no_lift}"
 
 
 def _lift(figure: Figure, place: Layout, top: float, routes: Routes, limit: float | None) -> None:

@@ -46,7 +46,7 @@ def row(routes: Routes, scope: Scope, *, limits: tuple[float, float] | None = No
     """
     shown = routes.queries[0] + 1 if later_keys(routes) is not None else len(routes.tokens)
     keys, one = side(routes.tokens[:shown]), side(routes.tokens, routes.queries)
-    what, under = f"Attention rollout of {scope.noun} {routes.queries[0]}", _below(routes)
+    what, under = f"Attention rollout of {scope.noun} {routes.queries[0]}", _below(routes, scope)
     title = f"{through(what, scope)}, base to tuned{scope.over}"
     base, tuned = (binned(sums[:, :shown], one, keys)[0] for sums in (routes.base, routes.tuned))
     panels: list[tuple[str, tuple[np.ndarray, ...], tuple[float, float]]] = [
@@ -109,9 +109,9 @@ def _around(*values: np.ndarray) -> tuple[float, float]:
     return (low, high) if low < high else (-1.0, 1.0)
 
 
-def _below(routes: Routes) -> str:
+def _below(routes: Routes, scope: Scope) -> str:
     token = readable(routes.tokens[routes.queries[0]].text, 20)
-    return f"share of each input token in the output “{token}”, followed through all layers"
+    return f"share of each input {scope.noun} in the output “{token}”, followed through all layers"
 
 
 def _footnote(routes: Routes, keys: Side, scope: Scope) -> str:

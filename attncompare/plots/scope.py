@@ -61,7 +61,8 @@ class Scope:
         """What a reader must know before comparing numbers of this picture with others; empty for tokens."""
         if self.level == "token":
             return ""
-        return f"Positions are {_ONE_AND_MANY[self.level][1]}, not tokens: compare only with numbers over the same."
+        like = {"shared": "such units"}.get(self.level, f"{self.noun}s")
+        return f"Positions are {_ONE_AND_MANY[self.level][1]}, not tokens: compare only with numbers over {like}."
 
 
 def scope(comparison: Comparison) -> Scope:

@@ -21,7 +21,12 @@ STRIPS = _BARS + _NUMBERS
 _SPANS = (f"near (≤ {NEAR})", f"mid (≤ {MID})", "far")
 
 
-def draw_strips(figure: Figure, reach: Reach, place: Grid, x: float, band: str) -> None:
+def are_named(place: Grid) -> bool:
+    """Whether rows have room for a name and a number behind each bar."""
+    return place.cell_height >= _NUMBERED
+
+
+def draw_strips(figure: Figure, distances: Reach, place: Grid, x: float, band: str) -> None:
     """Bars in the rows of the grid ``place``, from pixel ``x``; the numbers behind them are of ``band``."""
     write(figure, x, PAD + 20, "By layer, mean over heads", points=10, fontweight="bold")
     _key(figure, x)
@@ -29,18 +34,18 @@ def draw_strips(figure: Figure, reach: Reach, place: Grid, x: float, band: str) 
     axes.set(xlim=(0, 1), ylim=(place.layers - 0.5, -0.5))
     axes.set_label("strips")
     rows = np.arange(place.layers)
-    for side, offset, name in ((reach.base, -0.2, "base"), (reach.tuned, 0.2, "tuned")):
+    for side, offset, name in ((distances.base, -0.2, "base"), (distances.tuned, 0.2, "tuned")):
         left = np.zeros(place.layers)
         for part, color in zip(BANDS, COLORS, strict=True):
             mass = np.nan_to_num(_mean(side[part]))
             axes.barh(rows + offset, mass, 0.36, left, color=color, linewidth=0, label=f"{name} {part}", zorder=2)
             left = left + mass
-    _uniform(axes, reach)
-    layer_ticks(axes, place, reach.layers)
-    if place.cell_height >= _NUMBERED:
-        _numbers(axes, reach, band)
+    _uniform(axes, distances)
+    layer_ticks(axes, place, distances.layers)
+    if are_named(place):
+        _numbers(axes, distances, band)
     ends = ((x, "0", "left"), (x + _BARS / 2, "share", "center"), (x + _BARS, "1", "right"))
-    for at, text, align in (*ends, (x + _BARS + 12, f"{band} share" if place.cell_height >= _NUMBERED else "", "left")):
+    for at, text, align in (*ends, (x + _BARS + 12, f"{band} share" if are_named(place) else "", "left")):
         write(figure, at, place.top - 14, text, color=MUTED, ha=align)
 
 
@@ -61,20 +66,20 @@ def _key(figure: Figure, x: float) -> None:
         x += 30 + width(text, BODY, DPI) + 22
 
 
-def _uniform(axes: Axes, reach: Reach) -> None:
+def _uniform(axes: Axes, distances: Reach) -> None:
     """Marks where near ends and far begins under uniform attention, across both bars of a layer."""
-    near = reach.uniform["near"].astype(float)
-    for ends in (near, near + reach.uniform["mid"]):
+    near = distances.uniform["near"].astype(float)
+    for ends in (near, near + distances.uniform["mid"]):
         inside = np.flatnonzero(ends < 0.999)
         marks = axes.vlines(ends[inside], inside - 0.46, inside + 0.46, colors=INK, linewidth=1.2, zorder=3)
         marks.set_gid("uniform")
 
 
-def _numbers(axes: Axes, reach: Reach, band: str) -> None:
+def _numbers(axes: Axes, distances: Reach, band: str) -> None:
     """The share in ``band`` behind each bar."""
-    for side, offset, name, color in ((reach.base, -0.2, "base", BASE), (reach.tuned, 0.2, "tuned", TUNED)):
+    for side, offset, name, color in ((distances.base, -0.2, "base", BASE), (distances.tuned, 0.2, "tuned", TUNED)):
         for row, mass in enumerate(_mean(side[band])):
-            if np.isfinite(mass):
+            if np.isfinite(mass) and distances.uniform[band][row] > 0:
                 axes.text(
                     1 + 12 / _BARS, row + offset, f"{name} {mass:.2f}".replace(" 0.", " ."),
                     **style(7.0, color, va="center_baseline"),

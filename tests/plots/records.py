@@ -177,8 +177,7 @@ def reach(
         masses /= masses.sum(-1, keepdims=True)
         sides.append({band: frozen(masses[..., i]) for i, band in enumerate(("near", "mid", "far"))})
     null = {
-        band: frozen(np.full(len(numbered), value))
-        for band, value in zip(("near", "mid", "far"), uniform, strict=True)
+        band: frozen(np.full(len(numbered), value)) for band, value in zip(("near", "mid", "far"), uniform, strict=True)
     }
     last = len(chosen) - 2
     links = tuple(Link(numbered[-1], i % heads, last - i, 1 + i, 0.9 - i / 50, 0.5 + i / 50) for i in range(20))
