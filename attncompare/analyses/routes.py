@@ -92,8 +92,7 @@ class RolloutWalk:
         rows, keys = block.base.shape[1:]
         at = slice(block.start, block.start + rows)
         for side, values in enumerate((block.base, block.tuned)):
-            self._mean[side, at] = 0
-            self._mean[side, at, :keys] = values.mean(0).cpu()
+            self._mean[side, at, :keys] += values.sum(0).cpu()
         if block.visible is not None:
             self._masked = True
             self._null_rows[at] = 0
@@ -103,6 +102,7 @@ class RolloutWalk:
         """The layer's blocks are complete."""
         for side in range(2):
             self._rollout[side] = advance(self._rollout[side], self._mean[side])
+        self._mean.zero_()
         if self._masked:
             self._rollout[2] = advance(self._rollout[2], self._null_rows)
 

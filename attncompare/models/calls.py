@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attncompare.errors import UnsupportedModel
+from attncompare.models.softmax import PlainRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class LayerCall:
     options: Mapping[str, Any]
     causal_without_mask: bool
     """True where a missing mask means causal; on the other route it means that every key is visible."""
+    plain: bool = False
+    """Whether rows are softmax(query key^T scaling + mask) and nothing else, so that they need not be the family's code."""
 
     @property
     def queries(self) -> int:
@@ -67,6 +70,9 @@ class LayerCall:
         Where the model is causal and unmasked only the first ``stop`` keys are computed and returned; no query of the
         block can see a later one.
         """
+        if self.plain:
+            plain = PlainRows(self)
+            return plain.block(start, stop, slice(0, self.heads))[0], plain.visible(start, stop)
         mask, visible = self._mask(start, stop)
         keys = stop if self.causal_without_mask else self.key.shape[2]
         options = {name: self._slice(value, start, stop, keys) for name, value in self.options.items()}
