@@ -18,8 +18,9 @@ BLOCK_CELLS = {"cpu": 2**18, "cuda": 2**26}
 MIN_ROWS = 32
 """Fewer queries a block would spend the time on calls: at 2048 tokens 4 rows took 1.7 times as long as 32."""
 
-MAX_ROWS = 128
-"""More queries a block would compute too much of what a causal mask hides."""
+PLAIN_ROWS = 64, 128
+"""Fewest and most queries of a block whose heads need not be computed together: fewer make products slow (at 8192 tokens 32
+took 1.1 times as long as 64), more compute too much of what a causal mask hides."""
 
 
 class _OwnRows:
@@ -50,12 +51,20 @@ def _rows_of(call: AttentionCall) -> PlainRows | _OwnRows:
     return PlainRows(call) if isinstance(call, LayerCall) and call.plain else _OwnRows(call)
 
 
-def spans(call: AttentionCall, heads: int | None = None) -> Iterator[tuple[int, int]]:
-    """``start, stop`` of each block of queries; all of the call's heads unless ``heads`` says how many."""
-    cells = BLOCK_CELLS.get(call.device.type, BLOCK_CELLS["cpu"])
-    rows = max(MIN_ROWS, cells // ((heads or call.heads) * call.keys))
+def spans(call: AttentionCall, *, heads_apart: bool = False) -> Iterator[tuple[int, int]]:
+    """``start, stop`` of each block of queries, of all heads unless ``heads_apart``."""
+    cells = _cells(call)
+    if heads_apart:
+        fewest, most = PLAIN_ROWS
+        rows = min(most, max(fewest, cells // call.keys))
+    else:
+        rows = max(MIN_ROWS, cells // (call.heads * call.keys))
     for start in range(0, call.queries, rows):
         yield start, min(start + rows, call.queries)
+
+
+def _cells(call: AttentionCall) -> int:
+    return BLOCK_CELLS.get(call.device.type, BLOCK_CELLS["cpu"])
 
 
 def blocks(base: AttentionCall, tuned: AttentionCall, *, entropy: bool = True) -> Iterator[Block]:
@@ -67,13 +76,11 @@ def blocks(base: AttentionCall, tuned: AttentionCall, *, entropy: bool = True) -
         PairMismatch: the models let a query see different keys.
     """
     sides = _rows_of(base), _rows_of(tuned)
-    cells = BLOCK_CELLS.get(base.device.type, BLOCK_CELLS["cpu"])
-    rows = min(MAX_ROWS, max(MIN_ROWS, cells // base.keys))
+    apart = all(isinstance(side, PlainRows) for side in sides)
     steps = _head_steps(base.heads, {side.group for side in sides})
-    for start in range(0, base.queries, rows):
-        stop = min(start + rows, base.queries)
+    for start, stop in spans(base, heads_apart=apart):
         sight = _sight(start, stop, base.keys, *(side.visible(start, stop) for side in sides))
-        heads = max((step for step in steps if step * rows * sight.keys <= cells), default=1)
+        heads = max((step for step in steps if step * (stop - start) * sight.keys <= _cells(base)), default=1)
         for first in range(0, base.heads, heads):
             at = slice(first, first + heads)
             of_base, of_tuned = (side.block(start, stop, at, entropy=entropy) for side in sides)
@@ -103,8 +110,7 @@ def head_map(call: AttentionCall, head: int) -> Float[Tensor, "query key"]:
     """One head's attention over the whole text, 0 where masked; the other heads never exist beyond a block."""
     rows = torch.zeros(call.queries, call.keys, dtype=torch.float32)
     source = _rows_of(call)
-    alone = isinstance(source, PlainRows)
-    for start, stop in spans(call, heads=1 if alone else None):
+    for start, stop in spans(call, heads_apart=isinstance(source, PlainRows)):
         block = source.block(start, stop, slice(head, head + 1))[0][0]
         rows[start:stop, : block.shape[1]] = block
     return rows

@@ -17,7 +17,7 @@ from torch import Tensor
 from attncompare.analyses.blocks import blocks, spans
 from attncompare.attention import Progress, Token, frozen
 from attncompare.errors import BadInput
-from attncompare.metrics.kernel import Block
+from attncompare.metrics.block import Block
 from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
 from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import Pair

@@ -1,7 +1,7 @@
 """One pass over blocks of rows of one layer: every per-head number of a comparison.
 
-A block is reduced to some numbers per row at once, each in as few passes over it as it takes; what follows from those (means,
-the split of the divergence) is worked out at the end, in float64. Memory is one block and those numbers, which grow with the
+A block is reduced to some numbers per row at once, in as few passes over it as it takes; what follows from those (means, the
+split of the divergence) is worked out at the end, in float64. Memory is one block and those numbers, which grow with the
 length of the text and never with its square.
 
 Rows that see a single key are [1] in both models and are left out of the means of divergences, similarity and entropy;
@@ -11,9 +11,9 @@ Knows no token and no model: sinks are indices, a block is two tensors.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
-from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 

@@ -47,7 +47,7 @@ class PlainRows:
         query = self._call.query[0, heads, start:stop].float() * self._factor
         scores, rows = self._memory(len(query), stop - start, keys)
         key = self._key[heads.start // self.group : (heads.stop - 1) // self.group + 1, :, :keys]
-        torch.matmul(query.view(len(key), -1, query.shape[-1]), key, out=scores.view(len(key), -1, keys))
+        torch.matmul(query.reshape(len(key), -1, query.shape[-1]), key, out=scores.view(len(key), -1, keys))
         self._hide(scores, start, stop, heads)
         mass = _softmax(scores, rows)
         return rows, _entropy_nats(scores, rows, mass) if entropy else None
@@ -70,7 +70,7 @@ class PlainRows:
         scores.add_(mask if len(mask) == 1 else mask[heads])
 
     def _additive(self, start: int, stop: int) -> Tensor | None:
-        """The mask of a block, ``[1 or head, query, key]``; of a causal model only its last columns, which it can't see all."""
+        """The mask of a block, ``[1 or head, query, key]``; of a causal model only the keys from ``start`` on."""
         call = self._call
         if call.causal_without_mask:
             hidden = torch.ones(stop - start, stop - start, dtype=torch.bool, device=call.device).triu_(1)
@@ -92,8 +92,10 @@ class PlainRows:
         return scores, rows
 
 
-def _softmax(scores: Float[Tensor, "head query key"], rows: Float[Tensor, "head query key"]) -> Float[Tensor, "head query"]:
-    """Softmax to base 2 of ``scores`` into ``rows``. Subtracts each row's maximum from ``scores``; returns their sums of 2^."""
+def _softmax(
+    scores: Float[Tensor, "head query key"], rows: Float[Tensor, "head query key"]
+) -> Float[Tensor, "head query"]:
+    """Softmax to base 2 of ``scores`` into ``rows``; returns the denominators. Each row's maximum is taken off."""
     scores.sub_(scores.amax(-1, keepdim=True))
     mass = torch.exp2(scores, out=rows).sum(-1, keepdim=True)
     rows.div_(mass)
@@ -105,7 +107,7 @@ def _entropy_nats(
 ) -> Float[Tensor, "head query"]:
     """Entropy of rows from what :func:`_softmax` left; overwrites ``scores``.
 
-    It is log2 of the sum minus the mean score: where a row has mass its score is close to the maximum, 0, so nothing large is
-    subtracted, and no logarithm of a row is taken.
+    It is log2 of the denominator minus the row's mean score: where a row has mass its score is close to the maximum, 0, so
+    nothing large is subtracted, and no logarithm of a row is taken.
     """
     return (mass.log2() - scores.mul_(rows).sum(-1)).mul_(math.log(2))

@@ -246,7 +246,9 @@ def test_a_null_key_counts_in_everything_but_distance() -> None:
         )
         entropy = torch.special.entr(side.double()).sum(-1).mean(-1)
         assert numbers.columns[f"entropy_{name}_nats"].tolist() == pytest.approx(entropy.tolist(), abs=1e-6)
-    bits = [np.mean([js(base[h, i].double().numpy(), tuned[h, i].double().numpy()) for i in range(11)]) for h in range(3)]
+    bits = [
+        np.mean([js(base[h, i].double().numpy(), tuned[h, i].double().numpy()) for i in range(11)]) for h in range(3)
+    ]
     assert numbers.columns["jsd_bits"].tolist() == pytest.approx(bits, abs=1e-6)
     assert torch.allclose(numbers.received_base[:, 11], base[..., 11].double().sum(-1), atol=1e-6)
 
