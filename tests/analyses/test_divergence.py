@@ -7,11 +7,12 @@ import torch
 
 import attncompare
 from attncompare.analyses import blocks as blocks_module
-from attncompare.analyses.blocks import blocks, head_map
+from attncompare.analyses.blocks import blocks
 from attncompare.analyses.divergence import divergence
 from attncompare.metrics.divergence import jsd_bits
 from attncompare.metrics.kernel import LayerKernel
-from attncompare.models.traces import pair_trace, prepare
+from attncompare.models.reading import prepare
+from attncompare.models.traces import pair_trace
 from tests.conftest import TEXT, tiny_pair
 
 
@@ -22,7 +23,7 @@ def pair(request, tmp_path_factory) -> attncompare.Pair:
 
 def test_equals_the_comparisons_column(pair) -> None:
     bits = divergence(pair, TEXT)
-    assert bits.shape == (pair.layers, pair.heads)
+    assert bits.shape == (len(pair.stacks["self"].layers), 4)
     assert bits.min() > 0
     assert bits == pytest.approx(attncompare.compare(pair, TEXT).heads["jsd_bits"], abs=1e-6)
     assert not bits.flags.writeable
@@ -48,8 +49,8 @@ def test_every_way_to_cut_a_layer_gives_the_same_numbers(pair, monkeypatch, apar
     monkeypatch.setattr(blocks_module, "PLAIN_ROWS", apart)
     monkeypatch.setattr(blocks_module, "MIN_ROWS", apart[0])
     soft_capped = pair.base.info.model_type == "gemma2"
-    trace = pair_trace(prepare(pair, TEXT), lambda step, done, total: None)
-    own = replace(trace.base[1], plain=False), replace(trace.tuned[1], plain=False)
+    trace = pair_trace(pair, prepare(pair, TEXT), lambda step, done, total: None)
+    own = tuple(replace(call, plain=False) for call in trace.layer("self", 1))
     plain = own if soft_capped else tuple(replace(call, plain=True) for call in own)
     whole = [call.rows([0, 1, 2, 3]) for call in own]
     expected = jsd_bits(*whole)
@@ -66,4 +67,6 @@ def test_every_way_to_cut_a_layer_gives_the_same_numbers(pair, monkeypatch, apar
         assert torch.allclose(numbers.received_tuned, whole[1].double().sum(1), atol=1e-5)
         assert numbers.forbidden == 0
         assert numbers.worst_sum < 1e-5
-        assert torch.allclose(head_map(base, 2), whole[0][2], atol=2e-6)
+        for block in blocks(base, tuned, head=2):
+            expected_rows = whole[0][2, block.start :][: block.base.shape[1], : block.base.shape[2]]
+            assert torch.allclose(block.base[0], expected_rows, atol=2e-6)

@@ -7,10 +7,10 @@ import torch
 import transformers
 from torch import Tensor
 
-from attncompare.models import tap
+from attncompare.models import routing, tap
 from attncompare.models.calls import LayerCall
 from attncompare.models.softmax import PlainRows
-from tests.conftest import VOCABULARY, eager_attentions, mean_normalised_entropy, random_model
+from tests.conftest import VOCABULARY, eager_attentions, installed_model, mean_normalised_entropy
 
 PLAIN = ("bert", "gpt2", "llama", "mistral")
 SCALE = 0.25
@@ -20,7 +20,9 @@ def recorded(family: str, ids: Tensor, mask: Tensor | None = None) -> list[Layer
     calls: list[LayerCall] = []
     inputs = {"input_ids": ids} if mask is None else {"input_ids": ids, "attention_mask": mask}
     # Wider weights give scores of 35, where the family's own float32 rows are off by 1e-6 too.
-    tap.record(random_model(family, seed=1, scale=SCALE), inputs, calls.append)
+    model, layout = installed_model(family, seed=1, scale=SCALE)
+    assert all(place.plain for place in layout)
+    tap.record(model, inputs, [replace(place, plain=False) for place in layout], lambda _, call: calls.append(call))
     return [replace(call, plain=False) for call in calls]  # the reference is the own function
 
 
@@ -48,7 +50,7 @@ def test_rows_are_the_familys_own(family: str, padded: str | None, ids: Tensor) 
 
 @pytest.mark.parametrize("family", PLAIN)
 def test_blocks_and_rows_of_a_plain_call(family: str, ids: Tensor) -> None:
-    model = random_model(family, seed=1, scale=SCALE)
+    model = installed_model(family, seed=1, scale=SCALE)
     expected = eager_attentions(model, ids)
     assert mean_normalised_entropy(expected) < 0.8
     for call, rows in zip(recorded(family, ids), expected, strict=True):
@@ -102,10 +104,9 @@ def test_half_precision_is_computed_in_float32(ids: Tensor) -> None:
     )  # fmt: skip
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(config, dtype=torch.bfloat16).eval()
-    tap.register()
-    model.set_attn_implementation(tap.SDPA_NAME)
+    layout = [replace(place, plain=False) for place in routing.install(model)]
     calls: list[LayerCall] = []
-    tap.record(model, {"input_ids": ids}, calls.append)
+    tap.record(model, {"input_ids": ids}, layout, lambda _, call: calls.append(call))
     rows, _ = PlainRows(calls[0]).block(0, 24, slice(0, 4))
     assert rows.dtype == torch.float32
     assert float((rows.sum(-1) - 1).abs().max()) < 1e-6
