@@ -18,7 +18,7 @@ from attncompare.models.checkpoint import LocalRule, any_folder, given, no_folde
 from attncompare.models.folder import Checkpoint
 from attncompare.models.heads import adapter_models, full_models, output_kind
 from attncompare.models.loading import load_tokenizers
-from attncompare.models.pair import PAIRS, Pair, Side
+from attncompare.models.pair import PAIRS, Pair, Side, common_stacks
 from attncompare.models.placement import default_dtype, named_dtype, pick_device
 
 _BUILDING = threading.Lock()
@@ -146,18 +146,15 @@ def _build(
             (first, second), (models.base, models.tuned), hashes, tokenizers, layouts, strict=True
         )
     )
-    layers, heads = len(base.layout), base.layout[0].heads
-    causal = routing.is_causal(base.layout)
-    kind = output_kind(models, causal)
+    stacks = common_stacks(*layouts)
+    kind = output_kind(models, list(stacks.values())[-1].causal or "decoder" in stacks)
     labels = dict(models.base.config.id2label) if kind == "label" else {}
     return Pair(
         base,
         tuned,
         key=key,
-        layers=layers,
-        heads=heads,
+        stacks=stacks,
         max_tokens=min((*_limits(base), *_limits(tuned)), default=None),
-        causal=causal,
         output_kind=kind,
         labels=tuple(labels[index] for index in sorted(labels)),
         base_head="borrowed" if models.borrowed else "own",
