@@ -58,10 +58,11 @@ def readable_maps(maps: Maps, probe: Probe, *, sink: bool) -> tuple[Maps, str]:
     return readable, next(iter(problems.values()), "it returns no attention weights")
 
 
-def dense_layout(maps: Maps, *, null: bool) -> tuple[Place, ...]:
-    """The places of what the dense way returns, in call order."""
+def dense_layout(maps: Maps) -> tuple[Place, ...]:
+    """The places of readable maps, in call order."""
+    sinks = {kind for (kind, _layer), weights in maps.items() if not_rows(weights[0])}
     return tuple(
-        Place(kind, layer, weights.shape[1], null, False, DenseCall.of(weights, null=null).causal)
+        Place(kind, layer, weights.shape[1], kind in sinks, False, DenseCall.of(weights, null=kind in sinks).causal)
         for (kind, layer), weights in maps.items()
     )
 

@@ -66,7 +66,7 @@ def install(model: Any) -> tuple[Place, ...]:
         layout = _tapped_layout(model, probe, maps, last_hidden(eager))
         if layout is None:
             _run_eager(model)
-            layout = dense_layout(maps, null=sink)
+            layout = dense_layout(maps)
         return layout
 
 
@@ -121,15 +121,21 @@ def _layout(model: Any, probe: Probe, calls: list[LayerCall]) -> tuple[Place, ..
         kind: iter(layer_numbers(model, [call.module for call, its in zip(calls, kinds, strict=True) if its == kind]))
         for kind in set(kinds)
     }
+    # A stack whose layers have sinks here and there (MiMo) gets a null key everywhere: its layers are one grid.
+    sinks = {kind for kind, call in zip(kinds, calls, strict=True) if _loses_mass(call)}
     places = []
     for kind, call in zip(kinds, calls, strict=True):
         if kind is None:
             return None
-        null = rules.has_sink(call.module)
-        first = call.visible(0, 1)[0]
-        causal = kind != "cross" and not bool(first[1:].any())
+        causal = kind != "cross" and not bool(call.visible(0, 1)[0, 1:].any())
+        null = kind in sinks
         places.append(Place(kind, next(numbers[kind]), call.heads, null, not null and is_plain(call), causal))
     return tuple(places)
+
+
+def _loses_mass(call: LayerCall) -> bool:
+    """Whether a logit sink takes a part of a call's rows. Granite's scales the output instead and leaves them at 1."""
+    return rules.has_sink(call.module) and float(call.block(0, call.queries)[0].sum(-1).min()) < 1 - 1e-4
 
 
 def _moved(layout: Sequence[Place], calls: Sequence[LayerCall], maps: Maps) -> float:
