@@ -6,7 +6,7 @@ returned its weights and they are only cut up. Knows nothing about tokens, metri
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -75,7 +75,7 @@ class LayerCall:
         if self.plain:
             plain = PlainRows(self)
             return plain.block(start, stop, slice(0, self.heads))[0], plain.visible(start, stop)
-        mask, visible = self._mask(start, stop)
+        mask, visible = self.masking(start, stop)
         keys = self._computed(stop)
         options = {name: self._slice(value, start, stop, keys) for name, value in self.options.items()}
         key = self.key[:, :, :keys].float()
@@ -102,7 +102,7 @@ class LayerCall:
 
     def visible(self, start: int, stop: int) -> Bool[Tensor, "query key"]:
         """Which keys the queries ``start:stop`` may see, over all keys."""
-        visible = self._mask(start, stop)[1]
+        visible = self.masking(start, stop)[1]
         if visible is None:
             return torch.ones(stop - start, self.keys, dtype=torch.bool)
         visible = with_null_visible(visible) if self.null else visible
@@ -112,7 +112,7 @@ class LayerCall:
         """How many keys are computed for queries before ``stop``."""
         return stop if self.causal_without_mask and not self.null else self.key.shape[2]
 
-    def _mask(self, start: int, stop: int) -> tuple[Tensor | None, Bool[Tensor, "query key"] | None]:
+    def masking(self, start: int, stop: int) -> tuple[Tensor | None, Bool[Tensor, "query key"] | None]:
         """The additive float32 mask for the family's function, and the same as visible keys."""
         if self.causal_without_mask:
             query, key = torch.arange(start, stop)[:, None], torch.arange(self._computed(stop))[None, :]
@@ -253,37 +253,3 @@ def own_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
     if own is None:
         raise UnsupportedModel(f"{type(module).__name__} has no eager attention function to compute its rows with.")
     return own
-
-
-HARMLESS = frozenset(
-    {
-        "cache_position",
-        "is_causal",
-        "output_attentions",
-        "output_hidden_states",
-        "position_ids",
-        "sliding_window",
-        "use_cache",
-    }
-)
-"""Options of an attention call that change no row: masks already say what they say."""
-
-REVEALING_LOGIT = 100.0
-"""Queries are enlarged until their largest logit is this: soft-capping (50 in Gemma 2) shows only on large ones."""
-
-
-def is_plain(call: LayerCall) -> bool:
-    """Whether a call's rows are softmax(query key^T scaling + mask): observed, also on enlarged queries."""
-    if any(value is not None for name, value in call.options.items() if name not in HARMLESS):
-        return False
-    query, key = call.query.float(), call.key.float()
-    key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
-    scaling = query.shape[-1] ** -0.5 if call.scaling is None else call.scaling
-    logits = (query @ key.transpose(2, 3) * scaling)[0]
-    mask, _ = call._mask(0, call.queries)
-    for gain in (1.0, max(1.0, REVEALING_LOGIT / float(logits.abs().max().clamp_min(1e-6)))):
-        masked = logits * gain if mask is None else logits * gain + mask[0]
-        rows, _ = replace(call, query=call.query * gain).block(0, call.queries)
-        if float((rows - masked.softmax(-1)).abs().sum(-1).mean()) > 1e-3:
-            return False
-    return True

@@ -12,13 +12,19 @@ import torch
 from torch import Tensor
 
 SHORTEST = 24
-LONGEST = 160
-"""Tokens of the source. It is longer than the model's window (sliding, chunked, local) where that fits, so that the window
-is checked too, such as ModernBERT's 128. Windows of 512 and more are transformers' own masks on either way, and are left to
-the tests of each family."""
+LONGEST = 96
+"""Tokens of the source. It is longer than the reach of the model's local layers where that fits, so that their window is
+checked too, such as ModernBERT's 64 (a pass of 76 tokens takes a 150 million parameter model about half a second). Windows
+of 512 and more are transformers' own masks on either way, and are left to the tests of each family."""
 
-WINDOWS = ("sliding_window", "attention_chunk_size", "attention_window_size", "local_attention", "window_size")
-"""What configurations call the reach of a local layer, in tokens."""
+REACHES = {
+    "sliding_window": 1.0,
+    "attention_chunk_size": 1.0,
+    "attention_window_size": 1.0,
+    "window_size": 1.0,
+    "local_attention": 0.5,  # ModernBERT's, to both sides together
+}
+"""What configurations call the reach of a local layer, and how many tokens that is for each of it."""
 
 TARGET_TOKENS = 13
 """Another number than the source's: queries and keys of a call then tell encoder, decoder and cross attention apart."""
@@ -57,10 +63,11 @@ def last_hidden(output: Any) -> Tensor:
 
 
 def _source_tokens(model: Any) -> int:
-    config = model.config.get_text_config()
-    windows = [window for name in WINDOWS if isinstance(window := vars(config).get(name), int)]
-    longer = [window + SHORTEST // 2 for window in windows if window + SHORTEST // 2 <= LONGEST]
-    return max(SHORTEST, *longer) if longer else SHORTEST
+    """Half of the shortest probe behind the farthest window that fits."""
+    known = vars(model.config.get_text_config())
+    reaches = [int(known[name] * part) for name, part in REACHES.items() if isinstance(known.get(name), int)]
+    longest = max((tokens for reach in reaches if (tokens := reach + SHORTEST // 2) <= LONGEST), default=0)
+    return max(SHORTEST, longest)
 
 
 def _ids(model: Any, tokens: int) -> Tensor:

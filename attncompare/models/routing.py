@@ -15,9 +15,10 @@ from torch import Tensor
 from attncompare.attention import AttentionKind
 from attncompare.errors import UnsupportedModel
 from attncompare.models import rules, tap
-from attncompare.models.calls import LayerCall, is_plain
+from attncompare.models.calls import LayerCall
 from attncompare.models.dense import Maps, dense_layout, readable_maps, returned_maps
 from attncompare.models.layout import Place, kind_of, layer_numbers
+from attncompare.models.plain import is_plain
 from attncompare.models.probe import Probe, last_hidden
 from attncompare.models.quiet import quiet
 

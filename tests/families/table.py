@@ -15,7 +15,8 @@ from pathlib import Path
 import transformers
 
 from attncompare.models import rules, tap
-from attncompare.models.calls import HARMLESS, LayerCall, own_attention
+from attncompare.models.calls import LayerCall, own_attention
+from attncompare.models.plain import HARMLESS
 from tests.families.configs import NOT_BUILT, model_types
 from tests.families.measure import SOURCE, Family, agreement, family, text
 
