@@ -77,19 +77,23 @@ def adapter_models(
     # Filled in before a twin is made, so that the random head is nowhere left.
     filled = adapter.fill(loaded.model, tuned, wanted) if wanted else set()
     headless = _matters(loaded, wanted - filled)
-    twins = [twin(loaded.model, tuned, task=task)]
+    second = twin(loaded.model, tuned, task=task)
     borrowed = not headless and _matters(loaded, wanted)
     if len(adapters) == 1:
-        return Models(loaded.model, twins[0], borrowed, headless, _notes(loaded, wanted, borrowed, headless))
+        return Models(loaded.model, second, borrowed, headless, _notes(loaded, wanted, borrowed, headless))
     first, saved = adapters[0], adapter.saved_whole(adapters[0]).keys() & loaded.head
     if saved and _own_head(first, tuned, loaded, chosen, names):
         base, notes = twin(loaded.model, first, task=task), _notes(loaded, set(), False, headless)
-        return Models(base, twins[0], False, headless, notes)
-    base = twin(loaded.model, first, task=task, head=_head_of(tuned, loaded))
+        return Models(base, second, False, headless, notes)
+    tensors = loaded.model.state_dict()
+    head = {name: tensors[name] for name in loaded.head if name in tensors}
     if not saved:
-        return Models(base, twins[0], borrowed, headless, _notes(loaded, wanted, borrowed, headless))
+        base = twin(loaded.model, first, task=task, head=head)
+        return Models(base, second, borrowed, headless, _notes(loaded, wanted, borrowed, headless))
+    lent = {name: value.to(head[name]) for name, value in adapter.read(tuned, head).items()}
+    base = twin(loaded.model, first, task=task, head=head | lent)
     notes = _notes(loaded, set(), False, headless) or (_OTHER_LABELS,)
-    return Models(base, twins[0], not headless, headless, notes)
+    return Models(base, second, not headless, headless, notes)
 
 
 def unwrapped(model: Any) -> Any:
@@ -104,13 +108,6 @@ def _own_head(first: Checkpoint, tuned: Checkpoint, loaded: Loaded, chosen: Any,
     tensors, saved = loaded.model.state_dict(), adapter.saved_whole(first)
     fits = all(tuple(tensors[name].shape) == saved[name] for name in loaded.head if name in saved)
     return fits and not (chosen.__name__.endswith(_LABELLED) and _differ(*names))
-
-
-def _head_of(tuned: Checkpoint, loaded: Loaded) -> dict[str, torch.Tensor]:
-    """The output head that the tuned side runs under, by names in the resident model."""
-    tensors = loaded.model.state_dict()
-    own = {name: tensors[name] for name in loaded.head if name in tensors}
-    return own | {name: value.to(own[name]) for name, value in adapter.read(tuned, own).items()}
 
 
 def output_kind(models: Models, causal: bool) -> OutputKind:

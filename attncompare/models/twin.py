@@ -21,7 +21,7 @@ from attncompare.errors import AttnCompareError, CheckpointError, PairMismatch, 
 from attncompare.models import memory
 from attncompare.models.adapter import misfit, saved_whole
 from attncompare.models.folder import Checkpoint
-from attncompare.models.kinds import MODEL, has_layout, is_whole, plain_config
+from attncompare.models.kinds import MODEL, has_layout, is_whole, plain_config, targets
 from attncompare.models.loading import check_finite, named_tensors
 from attncompare.models.quiet import quiet, reason
 
@@ -47,6 +47,10 @@ def twin(base: Any, adapter: Checkpoint, *, task: str | None, head: Mapping[str,
         UnsupportedModel: if the adapter can't be put on without changing the base's own weights.
     """
     before = {name: (tensor.data_ptr(), tensor._version) for name, tensor in named_tensors(base).items()}
+    modules = {name for name, _ in base.named_modules(remove_duplicate=False)}
+    if absent := sorted(targets(adapter) - modules):
+        why = f"it changes {absent[0]}, which this class does not have: it was made for another class, or another base."
+        raise PairMismatch(misfit(adapter, base, why))
     try:
         with quiet(), _PEFT, warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"(peft|transformers|torch)\b")
