@@ -110,11 +110,11 @@ def _build(sources: Sources, device: torch.device, dtype: torch.dtype, key: str)
 def _make_room(sources: Sources, device: torch.device, dtype: torch.dtype) -> None:
     """Refuse what won't fit; pairs that are kept for later are given up for it first."""
     try:
-        check_room(sources, device, dtype)
+        return check_room(sources, device, dtype)
     except CheckpointError:
         PAIRS.drop(lambda key: True)
         gc.collect()
-        check_room(sources, device, dtype)
+    return check_room(sources, device, dtype)
 
 
 def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> None:
@@ -128,8 +128,8 @@ def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> None:
     except UnsupportedModel as error:
         if dtype in (torch.float16, torch.bfloat16) and _LACKS_HALF.search(str(error)):
             raise UnsupportedModel(
-                f"{checkpoint.id!r} can't run in {str(dtype).removeprefix('torch.')} on this {model.device.type}: give "
-                f"dtype='float32'. ({error})"
+                f"{checkpoint.id!r} can't run in {str(dtype).removeprefix('torch.')} on this {model.device.type}, give "
+                f"dtype='float32': {error}"
             ) from None
         raise
 
