@@ -17,6 +17,7 @@ _TASKS = {
     "TOKEN_CLS": "AutoModelForTokenClassification",
     "QUESTION_ANS": "AutoModelForQuestionAnswering",
     "CAUSAL_LM": "AutoModelForCausalLM",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
     "FEATURE_EXTRACTION": "AutoModel",
 }
 
@@ -26,7 +27,7 @@ def read_config(checkpoint: Checkpoint) -> Any:
 
     Raises:
         CheckpointError: if it is missing, damaged, or of a type that only code in the checkpoint could run.
-        UnsupportedModel: for encoder-decoder and quantised models.
+        UnsupportedModel: for quantised models.
     """
     from transformers import CONFIG_MAPPING, AutoConfig
 
@@ -41,43 +42,83 @@ def read_config(checkpoint: Checkpoint) -> Any:
             config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # a configuration can be wrong in as many ways as there are model types
         raise CheckpointError(f"config.json of {name!r} can't be used: {reason(error, checkpoint)}") from None
-    if config.is_encoder_decoder:
-        raise UnsupportedModel(f"{name!r} is an encoder-decoder: so far only encoders and decoders are compared.")
-    if getattr(config, "quantization_config", None):
-        raise UnsupportedModel(f"{name!r} holds quantised weights: give the checkpoint before quantisation.")
+    packed = sorted(
+        {kind for kind, _ in checkpoint.shapes().values() if kind.startswith(("F8", "F4", "F6", "I4", "U4"))}
+    )
+    if getattr(config, "quantization_config", None) or packed:
+        raise UnsupportedModel(
+            f"{name!r} holds quantised weights{f' ({packed[0]})' if packed else ''}, rounded versions of others: give the "
+            "checkpoint from before quantisation, and dtype='bfloat16' to save memory."
+        )
     return config
 
 
 def check_same_shape(base: Any, tuned: Any) -> None:
     """Compare two configurations, so that no weights are loaded in vain.
 
+    Model type, layers and query heads must agree, in both stacks of an encoder-decoder. Where one doesn't, everything that
+    differs is listed; widths and vocabularies may differ by themselves.
+
     Raises:
-        PairMismatch: if model type, layers or query heads differ.
+        PairMismatch: if the attention of one has another shape than the other's.
     """
-    named = {"model type": "model_type", "layers": "num_hidden_layers", "query heads": "num_attention_heads"}
-    differ = []
-    for title, attribute in named.items():
-        values = [getattr(config.get_text_config(), attribute, None) for config in (base, tuned)]
-        if values[0] != values[1]:
-            differ.append(f"{title} {values[0]} against {values[1]}")
-    if differ:
-        raise PairMismatch(
-            f"Base and tuned differ in {', '.join(differ)}: give a checkpoint and the one it was tuned from."
-        )
+    first, second = _shape(base), _shape(tuned)
+    needed = ("model type", "layers", "query heads", "decoder layers", "decoder query heads")
+    differ = {title: (first.get(title), second.get(title)) for title in {**first, **second}}
+    differ = {title: values for title, values in differ.items() if values[0] != values[1]}
+    if differ.keys() & set(needed):
+        listed = ", ".join(f"{title} {values[0]} against {values[1]}" for title, values in differ.items())
+        raise PairMismatch(f"Base and tuned differ in {listed}: give a checkpoint and the one it was tuned from.")
+
+
+def _shape(config: Any) -> dict[str, Any]:
+    """What of a configuration can be told apart from its weights, by the name that a person knows it by."""
+    text = config.get_text_config(decoder=True)
+    encoder = getattr(config, "encoder", None) if config.is_encoder_decoder else None
+    first = config if hasattr(config, "num_hidden_layers") else (encoder or text)
+    found = {
+        "model type": text.model_type,
+        "layers": getattr(first, "num_hidden_layers", None),
+        "query heads": getattr(first, "num_attention_heads", None),
+    }
+    if config.is_encoder_decoder:
+        found["decoder layers"] = _first(config, ("decoder_layers", "num_decoder_layers"), text, "num_hidden_layers")
+        names = ("decoder_attention_heads", "num_decoder_attention_heads")
+        found["decoder query heads"] = _first(config, names, text, "num_attention_heads")
+    return found | {
+        "hidden size": getattr(text, "hidden_size", None),
+        "vocabulary": getattr(text, "vocab_size", None),
+    }
+
+
+def _first(config: Any, names: tuple[str, ...], text: Any, otherwise: str) -> Any:
+    """The first of these settings that a configuration has, else one of its decoder's."""
+    return next((getattr(config, name) for name in names if hasattr(config, name)), getattr(text, otherwise, None))
 
 
 def model_class(tuned: Checkpoint, config: Any) -> Any:
     """The class that both sides load with: by the adapter's task, else by the configuration, else AutoModel.
 
     Raises:
-        CheckpointError: if only code in the checkpoint could provide the class.
-        UnsupportedModel: if the adapter was trained for a task that is not compared.
+        CheckpointError: if only code in the checkpoint could provide the class, or there is none.
+        UnsupportedModel: if the adapter was trained for a task that is not compared, or the model doesn't read text.
     """
+    chosen = _named_class(tuned, config)
+    concrete = chosen._model_mapping[type(config)] if hasattr(chosen, "_model_mapping") else chosen
+    concrete = concrete[0] if isinstance(concrete, tuple) else concrete
+    if concrete.main_input_name != "input_ids":
+        raise UnsupportedModel(
+            f"{tuned.id!r} is a {concrete.__name__}, which reads {concrete.main_input_name} and no text."
+        )
+    return chosen
+
+
+def _named_class(tuned: Checkpoint, config: Any) -> Any:
     import transformers
 
     task = tuned.adapter.get("task_type") if tuned.adapter is not None else None
     if task is not None:
-        chosen = getattr(transformers, _TASKS.get(task, ""), None)
+        chosen = getattr(transformers, _TASKS.get(str(task), ""), None)
         if chosen is None:
             raise UnsupportedModel(f"{tuned.id!r} is an adapter for {task!r}, expected {', '.join(_TASKS)}.")
         if type(config) not in chosen._model_mapping:
@@ -93,6 +134,10 @@ def model_class(tuned: Checkpoint, config: Any) -> Any:
         )
     if getattr(config, "auto_map", None):
         raise _needs_code(tuned)
+    if type(config) not in transformers.AutoModel._model_mapping:
+        raise CheckpointError(
+            f"{tuned.id!r} is of model type {config.model_type!r}, for which transformers has no model."
+        )
     return transformers.AutoModel
 
 
@@ -104,9 +149,12 @@ def check_plausible(checkpoint: Checkpoint, chosen: Any, config: Any) -> None:
     """
     shapes = [torch.Size(shape) for _, shape in checkpoint.shapes().values()]
     stored = sum(shape.numel() for shape in shapes)
-    layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
+    stated = _shape(config)
+    layers = sum(stated.get(title) or 0 for title in ("layers", "decoder layers"))
     described = f"{layers} layers"
-    if 1 <= layers <= len(shapes):  # building the modules of a million layers would already be the damage
+    if 1 <= layers <= len(shapes) and _experts(config) <= max(
+        len(shapes), *(max(shape, default=0) for shape in shapes)
+    ):  # building the modules of a million layers would already be the damage
         try:
             with torch.device("meta"), quiet():
                 model = getattr(chosen, "from_config", chosen)(config)
@@ -121,6 +169,13 @@ def check_plausible(checkpoint: Checkpoint, chosen: Any, config: Any) -> None:
         f"config.json of {checkpoint.id!r} describes {described}, but its weights hold {len(shapes)} tensors of "
         f"{stored:,} numbers in all."
     )
+
+
+def _experts(config: Any) -> int:
+    """The largest number of experts that a configuration states; each would be a module, or a row of a tensor."""
+    values = config.get_text_config(decoder=True).to_dict().items()
+    counts = [value for name, value in values if name.endswith("experts") and isinstance(value, int)]
+    return max(counts, default=0)
 
 
 def _needs_code(checkpoint: Checkpoint) -> CheckpointError:
