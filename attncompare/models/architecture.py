@@ -162,7 +162,7 @@ def check_plausible(checkpoint: Checkpoint, chosen: Any, config: Any) -> None:
 
 
 def _too_many(config: Any, shapes: list[torch.Size]) -> str:
-    """Layers or experts that are more than the weights can be of: making modules for a million would be the damage itself."""
+    """Layers or experts that are more than the weights can be of: making a million modules would already be the damage."""
     stated = _shape(config)
     layers = [stated[title] for title in ("layers", "decoder layers") if stated[title] is not None]
     # An encoder's layers stand here twice; each of them has several tensors.
