@@ -6,10 +6,12 @@
 """
 
 from attncompare.analyses.comparison import Comparison, compare
+from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, head_maps
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.errors import AttnCompareError
 from attncompare.metrics import METRICS, Metric
+from attncompare.models.generation import Generation
 from attncompare.models.opening import load_pair
 from attncompare.models.pair import Pair
 from attncompare.version import __version__ as __version__
@@ -18,12 +20,15 @@ __all__ = [
     "METRICS",
     "AttnCompareError",
     "Comparison",
+    "Generation",
     "HeadMaps",
     "Metric",
     "Pair",
+    "Reach",
     "Routes",
     "compare",
     "head_maps",
     "load_pair",
+    "reach",
     "rollout",
 ]

@@ -42,6 +42,21 @@ class Token:
     end: int | None
     special: bool
     sink: bool
+    segment: int = 0
+    """Which text of a sentence pair it belongs to, 0 or 1."""
+    generated: bool = False
+    """Whether a model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which attention a result is about, and what its positions are. Numbers about different things share no scale."""
+
+    attention: AttentionKind = "self"
+    level: str = "token"
+    """token; shared or word where tokens were merged."""
+    encoder_decoder: bool = False
+    """Whether ``self`` is one stack of several."""
 
 
 @dataclass(frozen=True, slots=True)

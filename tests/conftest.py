@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import attncompare
 from attncompare.models import routing
+from attncompare.models.layout import Place
 
 VOCABULARY = 99
 CONFIGS = {
@@ -41,10 +42,14 @@ CONFIGS = {
 
 def random_model(family: str, seed: int, *, scale: float = 0.35) -> nn.Module:
     """A tiny model of the family with weights drawn from N(0, scale), tap installed."""
+    return installed_model(family, seed, scale=scale)[0]
+
+
+def installed_model(family: str, seed: int, *, scale: float = 0.35) -> tuple[nn.Module, tuple[Place, ...]]:
+    """The same with its layout."""
     model = transformers.AutoModel.from_config(CONFIGS[family]).eval()
     draw_weights(model, seed, scale)
-    routing.install(model)
-    return model
+    return model, routing.install(model)
 
 
 def draw_weights(model: nn.Module, seed: int, scale: float = 0.35) -> None:

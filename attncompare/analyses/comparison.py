@@ -4,28 +4,31 @@ The base is recorded, the tuned model walked beside it, and each layer is reduce
 tensor over layers, heads, queries and keys is ever held.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 import torch
 
 from attncompare.analyses.blocks import blocks
-from attncompare.analyses.maps import HeadMaps, kept_maps
+from attncompare.analyses.maps import HeadMaps, Window, kept_maps
 from attncompare.analyses.movers import Mover, movers
 from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.receipt import receipt, versions
-from attncompare.analyses.routes import FULL_TOKENS, RolloutWalk, Routes
+from attncompare.analyses.routes import RolloutWalk, Routes, omitted
 from attncompare.analyses.verdict import verdict
-from attncompare.attention import Check, CheckpointInfo, Progress, Token, frozen
+from attncompare.attention import About, AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
 from attncompare.metrics.kernel import LayerKernel, LayerNumbers
 from attncompare.models.calls import AttentionCall
+from attncompare.models.layout import Place
+from attncompare.models.merged import LeftOut
 from attncompare.models.pair import Pair
-from attncompare.models.tokens import mark_sinks, sink_positions
-from attncompare.models.traces import TraceKey, prepare, walk
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
+from attncompare.models.traces import walk
 
 SCHEMA_VERSION = 1
 
@@ -37,15 +40,29 @@ class Comparison:
     base: CheckpointInfo
     tuned: CheckpointInfo
     text: str
+    """As it was asked."""
+    reading: dict[str, Any]
+    """How it was read: ``texts``, which the offsets of tokens refer to (rendered, continued, a sentence pair),
+    ``target_text``, which a decoder's do, and ``notes``."""
+    attention: AttentionKind
+    encoder_decoder: bool
+    """Whether ``attention`` is one kind of several."""
     level: str
-    """token: every position is a token of the models' shared tokenizer."""
+    """token: every position is a token of the models' shared tokenizer; shared, word: tokens merged, see ``alignment``."""
+    alignment: dict[str, Any]
     tokens: tuple[Token, ...]
+    """The queries: the text's tokens or units; an encoder-decoder's target where ``attention`` is decoder or cross."""
+    key_tokens: tuple[Token, ...]
+    """The keys: the same, but the source text for cross-attention, and a last null token where there is a logit sink."""
     sinks: tuple[int, ...]
+    """Keys of the sink set."""
     causal: bool
+    layers: tuple[int, ...]
+    """The model's own number of each compared layer, the first axis of ``heads``."""
     heads: dict[str, np.ndarray]
     """Measured columns (:data:`attncompare.metrics.COLUMNS`), each ``[layer, head]``."""
     received_base: np.ndarray
-    """``[token]``: attention received, mean over layers, heads and the queries that can see the token."""
+    """``[key]``: attention received, mean over layers, heads and the queries that can see the key."""
     received_tuned: np.ndarray
     movers: tuple[Mover, ...]
     outputs: Outputs
@@ -53,7 +70,12 @@ class Comparison:
     rollout_omitted: str | None
     checks: tuple[Check, ...]
     verdict: str
-    _trace: TraceKey = field(repr=False)
+    _question: PairText = field(repr=False)
+
+    @property
+    def about(self) -> About:
+        """Which attention this is about, and what its positions are."""
+        return About(self.attention, self.level, self.encoder_decoder)
 
     def metric(self, name: str) -> np.ndarray:
         """Any of :data:`attncompare.metrics.METRICS`, ``[layer, head]``.
@@ -68,20 +90,22 @@ class Comparison:
             raise BadInput(f"There is no metric {name!r}: choose one of {', '.join(METRICS)}.")
         return self.heads[name]
 
-    def head(self, layer: int, head: int) -> HeadMaps:
+    def head(self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None) -> HeadMaps:
         """One head's maps in both models, from the trace that this comparison left behind.
 
+        ``queries`` and ``keys`` are windows ``(start, stop)``, as in :func:`attncompare.head_maps`.
+
         Raises:
-            BadInput: no such head. TraceGone: the trace is no longer kept; the message names the cure.
+            BadInput: no such head or window. TraceGone: the trace is no longer kept; the message names the cure.
         """
-        return kept_maps(self._trace, layer, head, self.tokens)
+        return kept_maps(self._question, layer, head, queries=queries, keys=keys)
 
     def frame(self) -> pd.DataFrame:
         """One line per head: layer, head and every metric."""
-        layers, heads = self.heads["jsd_bits"].shape
-        layer, head = (axis.ravel() for axis in np.indices((layers, heads)))
+        row, head = (axis.ravel() for axis in np.indices(self.heads["jsd_bits"].shape))
         numbers = {name: self.metric(name).ravel() for name in (*COLUMNS, *DELTAS)}
-        return pd.DataFrame({"attention": "self", "layer": layer, "head": head, **numbers})
+        layer = np.asarray(self.layers)[row]
+        return pd.DataFrame({"attention": self.attention, "layer": layer, "head": head, **numbers})
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values, ``schema_version`` 1."""
@@ -92,15 +116,15 @@ class Comparison:
             "base": self.base.to_dict(),
             "tuned": self.tuned.to_dict(),
             "text": self.text,
+            "reading": self.reading,
+            "attention": self.attention,
             "level": self.level,
-            "alignment": {"level": self.level, "same_ids": True, "units": len(self.tokens)},
+            "alignment": self.alignment,
             "checks": {c.name: {"passed": c.passed, "detail": c.detail} for c in self.checks if not c.is_note},
             "notes": [c.detail for c in self.checks if c.is_note],
             "verdict": self.verdict,
-            "tokens": [
-                {name: getattr(token, name) for name in ("text", "raw", "start", "end", "special", "sink")}
-                for token in self.tokens
-            ],
+            "tokens": [asdict(token) for token in self.tokens],
+            "key_tokens": None if self.key_tokens is self.tokens else [asdict(token) for token in self.key_tokens],
             "sinks": list(self.sinks),
             "heads": self._head_rows(),
             "tokens_received": [
@@ -116,16 +140,15 @@ class Comparison:
 
     def _head_rows(self) -> list[dict[str, Any]]:
         columns = {name: self.heads[name].astype(np.float64) for name in COLUMNS}
-        layers, heads = self.heads["jsd_bits"].shape
         return [
             {
-                "attention": "self",
+                "attention": self.attention,
                 "layer": layer,
                 "head": head,
-                **{name: None if np.isnan(v := float(values[layer, head])) else v for name, values in columns.items()},
+                **{name: None if np.isnan(v := float(values[row, head])) else v for name, values in columns.items()},
             }
-            for layer in range(layers)
-            for head in range(heads)
+            for row, layer in enumerate(self.layers)
+            for head in range(self.heads["jsd_bits"].shape[1])
         ]
 
     def _repr_html_(self) -> str:
@@ -135,57 +158,69 @@ class Comparison:
         return f"<p>{escape(self.verdict)}</p>{top.to_html(index=False, float_format='{:.3f}'.format)}"
 
 
-def compare(pair: Pair, text: str, *, level: str = "auto", progress: Progress | None = None) -> Comparison:
+def compare(pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]) -> Comparison:
     """Compare the attention of both models of ``pair`` on ``text``, head by head.
 
-    ``level`` is ``"auto"`` or ``"token"``, which are the same while both models share their tokens. ``progress`` is called
-    between layers and may raise to stop.
+    How the text is read (all keyword arguments, none needed):
+
+    - ``text_pair``: the second text of a sentence pair, for encoders.
+    - ``chat``: put the text as a user's turn into the tuned model's chat template, else the base's.
+    - ``generate``: a :class:`~attncompare.Generation`: let one model continue the text, compare over text and continuation.
+    - ``target``: what the decoder of an encoder-decoder reads; where it is needed and not given, the tuned model writes it.
+    - ``attention``: ``"self"`` (an encoder-decoder's encoder), ``"decoder"`` or ``"cross"``.
+    - ``level``: ``"auto"`` compares tokens where both models read the same ids, else the units that both tokenizers share;
+      ``"token"`` refuses the latter; ``"word"`` compares words.
+
+    ``progress`` is called between layers and may raise to stop.
 
     Raises:
-        BadInput: blank or too long text, or an unknown level. PairMismatch: the models don't see the same tokens.
+        BadInput: a text or an option that can't be used. PairMismatch: ``level="token"`` and the ids differ.
     """
-    if level not in ("auto", "token"):
-        raise BadInput(f"Level {level!r} is not known: choose 'auto' or 'token'.")
-    question = prepare(pair, text)
-    ids = question.base.ids
-    sinks = sink_positions(pair.base.tokenizer, ids, causal=pair.causal)
-    tokens = mark_sinks(question.base.tokens, sinks)
-    rollout = RolloutWalk(len(ids)) if len(ids) <= FULL_TOKENS else None
-    layers: list[LayerNumbers] = []
+    question = prepare(pair, text, progress=progress, **reading)
+    no_rollout = omitted(question)
+    rollout = None if no_rollout else RolloutWalk(question)
+    left_out = LeftOut(), LeftOut()
+    numbers: list[LayerNumbers] = []
 
-    def visit(layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
-        kernel = LayerKernel(base.heads, len(ids), sinks)
-        for block in blocks(base, tuned):
+    def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
+        kernel = LayerKernel(place.heads, len(question.key_tokens), list(question.sinks), null=question.null)
+        views = question.views(base, tuned, left_out)
+        for block in blocks(*views):
             kernel.add(block)
             if rollout:
                 rollout.add(block)
-        layers.append(kernel.numbers())
+        numbers.append(kernel.numbers())
         if rollout:
-            rollout.end_layer()
+            rollout.end_layer(base, tuned)
 
-    base_logits, tuned_logits = walk(question, visit, progress)
-    heads = {name: frozen(np.stack([numbers.columns[name] for numbers in layers])) for name in COLUMNS}
-    seen = torch.stack([numbers.seen for numbers in layers]).sum(0) * pair.heads
-    moved = movers(layers)
-    answers = outputs(pair, base_logits, tuned_logits)
+    logits = walk(pair, question, visit, progress)
+    heads = {name: frozen(np.stack([layer.columns[name] for layer in numbers])) for name in COLUMNS}
+    seen = torch.stack([layer.seen for layer in numbers]).sum(0) * question.stack.heads
+    moved = movers(numbers, question.stack.layers)
+    answers = outputs(pair, *logits)
+    routes = rollout.routes() if rollout else None
     return Comparison(
         base=pair.base.info,
         tuned=pair.tuned.info,
         text=text,
-        level="token",
-        tokens=tokens,
-        sinks=tuple(sinks),
-        causal=pair.causal,
+        reading=question.to_dict(),
+        attention=question.attention,
+        encoder_decoder=pair.encoder_decoder,
+        level=question.level,
+        alignment=question.queries.to_dict(*(side.share or 0.0 for side in left_out)),
+        tokens=question.query_tokens,
+        key_tokens=question.key_tokens,
+        sinks=question.sinks,
+        causal=question.causal,
+        layers=question.stack.layers,
         heads=heads,
-        received_base=frozen(torch.stack([n.received_base for n in layers]).sum((0, 1)) / seen),
-        received_tuned=frozen(torch.stack([n.received_tuned for n in layers]).sum((0, 1)) / seen),
+        received_base=frozen(torch.stack([n.received_base for n in numbers]).sum((0, 1)) / seen),
+        received_tuned=frozen(torch.stack([n.received_tuned for n in numbers]).sum((0, 1)) / seen),
         movers=moved,
         outputs=answers,
-        rollout=rollout.routes(tokens, pair.causal) if rollout else None,
-        rollout_omitted=None
-        if rollout
-        else f"above {FULL_TOKENS} tokens: ask rollout(pair, text, token=…) for one row",
-        checks=receipt(question, layers),
-        verdict=verdict(heads, moved, tokens, answers),
-        _trace=question.key,
+        rollout=routes,
+        rollout_omitted=no_rollout,
+        checks=receipt(pair, question, numbers),
+        verdict=verdict(heads, moved, question, answers),
+        _question=question,
     )

@@ -5,8 +5,9 @@ nearly everything on the first tokens whatever the weights are, so causal result
 uniformly under the same masks, and say so where even that means nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.analyses.blocks import blocks, spans
-from attncompare.attention import Progress, Token, frozen
+from attncompare.attention import About, Progress, Token, frozen
 from attncompare.errors import BadInput
-from attncompare.metrics.kernel import Block
+from attncompare.metrics.block import Block
 from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
 from attncompare.models.calls import AttentionCall
+from attncompare.models.layout import Place
+from attncompare.models.merged import UnitIndex, merge_map
 from attncompare.models.pair import Pair
-from attncompare.models.tokens import mark_sinks, sink_positions
-from attncompare.models.traces import TRACES, PairText, prepare, record_side, walk
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
+from attncompare.models.traces import TRACES, record_side, walk
 
 FULL_TOKENS = 512
 """Up to this length the whole matrix is computed; above it, one token's row."""
@@ -42,6 +46,7 @@ class Routes:
     log2_lift_tuned: np.ndarray | None
     lift_omitted: str | None
     """Why there is no lift; None where there is one."""
+    about: About = About()
 
     @property
     def delta(self) -> np.ndarray:
@@ -78,70 +83,119 @@ def json_rows(array: np.ndarray) -> list[Any]:
     return values.tolist()
 
 
-class RolloutWalk:
-    """Full rollout of both models, fed with a walk's blocks layer by layer."""
+def omitted(question: PairText) -> str | None:
+    """Why there is no full rollout of this question; None where there is one."""
+    if question.attention == "cross":
+        return "rollout follows attention from layer to layer, and cross-attention never feeds itself"
+    if max(len(side) for side in (question.queries.base_tokens, question.queries.tuned_tokens)) > FULL_TOKENS:
+        return f"above {FULL_TOKENS} tokens: ask rollout(pair, text, token=…) for one row"
+    return None
+
+
+class _Flow:
+    """Full rollout of one model, fed with the rows of each layer, heads summed; rows are over tokens."""
 
     def __init__(self, tokens: int) -> None:
-        self._mean = torch.zeros(2, tokens, tokens, dtype=torch.float32)
-        self._null_rows = torch.zeros(tokens, tokens, dtype=torch.float64)
-        self._rollout: list[Tensor | None] = [None, None, None]
-        self._masked = False
+        self._rows = torch.zeros(tokens, tokens)
+        self.rollout: Tensor | None = None
 
-    def add(self, block: Block) -> None:
-        """Take one block of the current layer."""
-        rows, keys = block.base.shape[1:]
-        at = slice(block.start, block.start + rows)
-        for side, values in enumerate((block.base, block.tuned)):
-            self._mean[side, at] = 0
-            self._mean[side, at, :keys] = values.mean(0).cpu()
-        if block.visible is not None:
-            self._masked = True
-            self._null_rows[at] = 0
-            self._null_rows[at, :keys] = uniform_rows(block.visible).cpu()
+    def add(self, start: int, rows: Float[Tensor, "query key"]) -> None:
+        """Some queries and heads of the current layer; ``rows`` may stop at the last key that they can see."""
+        self._rows[start : start + rows.shape[0], : rows.shape[1]] += rows.cpu()
 
     def end_layer(self) -> None:
+        """The layer's rows are complete."""
+        self.rollout = advance(self.rollout, self._rows)
+        self._rows.zero_()
+
+
+class RolloutWalk:
+    """Full rollout of both models and of their uniform nulls, fed layer by layer by a walk.
+
+    Rollout runs over each model's own tokens; where a comparison is over merged tokens, they are merged once, at the end.
+    """
+
+    def __init__(self, question: PairText) -> None:
+        self._question = question
+        sizes = [len(side) for side in (question.queries.base_tokens, question.queries.tuned_tokens)]
+        self._flows = [_Flow(size) for size in sizes]
+        # Where the tokens are the same so are the masks, and with them the null.
+        self._nulls = (
+            [_Flow(size) for size in sizes[: 1 if question.level == "token" else 2]] if question.causal else []
+        )
+
+    def add(self, block: Block) -> None:
+        """Take one block of the current layer; with merged tokens :meth:`end_layer` reads the models' own rows instead."""
+        if self._question.level != "token":
+            return
+        for flow, rows in zip(self._flows, (block.base, block.tuned), strict=True):
+            flow.add(block.start, _token_rows(rows, self._question.null))
+        if self._nulls and not block.heads.start:  # the same for every head
+            self._nulls[0].add(block.start, _uniform(block.base, block.visible, self._question.null))
+
+    def end_layer(self, base: AttentionCall, tuned: AttentionCall) -> None:
         """The layer's blocks are complete."""
-        for side in range(2):
-            self._rollout[side] = advance(self._rollout[side], self._mean[side])
-        if self._masked:
-            self._rollout[2] = advance(self._rollout[2], self._null_rows)
+        if self._question.level != "token":
+            for side, call in enumerate((base, tuned)):
+                self._read(side, call)
+        for flow in (*self._flows, *self._nulls):
+            flow.end_layer()
 
-    def routes(self, tokens: tuple[Token, ...], causal: bool) -> Routes:
+    def _read(self, side: int, call: AttentionCall) -> None:
+        for start, stop in spans(call):
+            rows, visible = call.block(start, stop)
+            self._flows[side].add(start, _token_rows(rows, call.null))
+            if self._nulls:
+                self._nulls[side].add(start, _uniform(rows, visible, call.null))
+
+    def routes(self) -> Routes:
         """The result over all output tokens."""
-        base, tuned, null = self._rollout
-        assert base is not None
-        assert tuned is not None
-        if causal and null is None:  # a single token: no mask was needed, and it can only look at itself
-            null = torch.ones(1, 1, dtype=torch.float64)
-        return _routes(tokens, tuple(range(len(tokens))), base, tuned, null if causal else None)
+        return _routes(
+            self._question, None, [flow.rollout for flow in self._flows], [flow.rollout for flow in self._nulls]
+        )
 
 
-def rollout(pair: Pair, text: str, *, token: int | None = None, progress: Progress | None = None) -> Routes:
-    """Attention rollout of both models on ``text``.
+def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query token"]:
+    """Sum over heads of what rows give to tokens; what follows makes it sum to 1 again."""
+    return rows.sum(0)[:, : rows.shape[2] - null]
+
+
+def _uniform(rows: Tensor, visible: Tensor | None, null: bool) -> Float[Tensor, "query token"]:
+    """What a head would give if it attended uniformly to the tokens that it may see."""
+    if visible is None:  # a single token: no mask was needed, and it can only look at itself
+        visible = torch.ones(rows.shape[1:], dtype=torch.bool, device=rows.device)
+    return uniform_rows(visible[:, : visible.shape[1] - null])
+
+
+def rollout(
+    pair: Pair, text: str, *, token: int | None = None, progress: Progress | None = None, **reading: Unpack[Reading]
+) -> Routes:
+    """Attention rollout of both models on ``text``, read as ``reading`` says (see :func:`attncompare.compare`).
 
     Up to 512 tokens every output token has its row. Longer texts give one row, of ``token``: by default the first token of
-    an encoder and the last of a causal model, where the answer is read.
+    an encoder and the last of a causal model, where the answer is read. What a logit sink takes is left out.
 
     Raises:
-        BadInput: blank or too long text, or a token that the text does not have.
+        BadInput: as compare, for a token that the text does not have, and for cross-attention, which is not rolled out.
     """
-    question = prepare(pair, text)
-    ids = question.base.ids
-    if token is not None and not 0 <= token < len(ids):
-        raise BadInput(f"Token {token} does not exist: this text has tokens 0 to {len(ids) - 1}.")
-    tokens = mark_sinks(question.base.tokens, sink_positions(pair.base.tokenizer, ids, causal=pair.causal))
-    if len(ids) > FULL_TOKENS:
-        default = len(ids) - 1 if pair.causal else 0
-        return _one_row(question, tokens, default if token is None else token, progress)
-    full = RolloutWalk(len(ids))
+    question = prepare(pair, text, progress=progress, **reading)
+    last = len(question.query_tokens) - 1
+    if token is not None and not 0 <= token <= last:
+        raise BadInput(f"Token {token} does not exist: this text has tokens 0 to {last}.")
+    if question.attention == "cross":
+        raise BadInput(f"There is no rollout of cross-attention: {omitted(question)}.")
+    if omitted(question):
+        return _one_row(pair, question, (last if question.causal else 0) if token is None else token, progress)
+    full = RolloutWalk(question)
 
-    def visit(layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
-        for block in blocks(base, tuned):
-            full.add(block)
-        full.end_layer()
+    def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
+        if question.level == "token":
+            for block in blocks(base, tuned):
+                full.add(block)
+        full.end_layer(base, tuned)
 
-    walk(question, visit, progress)
-    routes = full.routes(tokens, pair.causal)
+    walk(pair, question, visit, progress)
+    routes = full.routes()
     return routes if token is None else _only(routes, token)
 
 
@@ -162,47 +216,69 @@ def _only(routes: Routes, token: int) -> Routes:
     )
 
 
-def _one_row(question: PairText, tokens: tuple[Token, ...], token: int, progress: Progress | None) -> Routes:
+def _one_row(pair: Pair, question: PairText, token: int, progress: Progress | None) -> Routes:
     """One output's row, followed from the last layer down; no N x N matrix is made."""
     tell = progress or (lambda step, done, total: None)
     kept = TRACES.get_if_present(question.key)
-    rows = []
-    null = torch.zeros(len(tokens), dtype=torch.float64)
-    for side in (question.pair.base, question.pair.tuned):
+    rows, nulls = [], []
+    for i, side in enumerate((pair.base, pair.tuned)):
         if kept is not None:
-            calls = kept.base if side is question.pair.base else kept.tuned
+            trace = (kept.base, kept.tuned)[i]
         else:
-            calls, _ = record_side(question, side, tell)
-        rows.append(_follow(calls, token, uniform=False))
-        if side is question.pair.base and question.pair.causal:
-            null = _follow(calls, token, uniform=True)
-    base, tuned = (row[None] for row in rows)
-    return _routes(tokens, (token,), base, tuned, null[None] if question.pair.causal else None)
+            trace = record_side(pair, question, side, tell, only=question.attention)
+        calls = [call for _, call in trace.stack(question.attention)]
+        members = (question.queries.base, question.queries.tuned)[i][token]
+        rows.append(_follow(calls, members, uniform=False)[None])
+        if question.causal and (i == 0 or question.level != "token"):
+            nulls.append(_follow(calls, members, uniform=True)[None])
+    return _routes(question, token, rows, nulls)
 
 
-def _follow(calls: list[AttentionCall], token: int, *, uniform: bool) -> Float[Tensor, " token"]:
+def _follow(calls: list[AttentionCall], tokens: Sequence[int], *, uniform: bool) -> Float[Tensor, " token"]:
+    """The row of one output: of a token, or the mean over the tokens of a unit."""
     share = torch.zeros(calls[0].queries, dtype=torch.float64)
-    share[token] = 1
+    share[list(tokens)] = 1 / len(tokens)
     for call in reversed(calls):
         below = torch.zeros_like(share)
         for start, stop in spans(call):
-            rows = uniform_rows(call.visible(start, stop)) if uniform else call.block(start, stop)[0].mean(0).cpu()
+            if uniform:
+                visible = call.visible(start, stop)
+                rows = uniform_rows(visible[:, : visible.shape[1] - call.null])
+            else:
+                rows = _token_rows(call.block(start, stop)[0], call.null).cpu()
             below += retreat(share, rows, start)
         share = below
     return share
 
 
 def _routes(
-    tokens: tuple[Token, ...], queries: tuple[int, ...], base: Tensor, tuned: Tensor, null: Tensor | None
+    question: PairText, token: int | None, rows: Sequence[Tensor | None], nulls: Sequence[Tensor | None]
 ) -> Routes:
-    if null is None:
-        return Routes(tokens, queries, frozen(base), frozen(tuned), None, None, "only causal models need a null")
-    crowded = float(null[-1, 0])
+    """Rollout over tokens as a result over what the comparison is about; ``token`` is the only output, if there is one."""
+    tokens = question.query_tokens
+    queries = tuple(range(len(tokens))) if token is None else (token,)
+    base, tuned = (_merged(question, side, row, whole=token is None) for side, row in enumerate(rows))
+    made = frozen(base), frozen(tuned)
+    if not nulls:
+        return Routes(tokens, queries, *made, None, None, "only causal models need a null", question.about)
+    null = [_merged(question, side, row, whole=token is None) for side, row in enumerate(nulls)]
+    crowded = float(null[0][-1, 0])
     if crowded > CROWDED_NULL:
         why = (
             f"in a model this deep uniform attention alone puts {crowded:.0%} of token {queries[-1]}'s rollout on the "
             "first token: only the difference means something"
         )
-        return Routes(tokens, queries, frozen(base), frozen(tuned), None, None, why)
-    lift_base, lift_tuned = frozen(log2_lift(base, null)), frozen(log2_lift(tuned, null))
-    return Routes(tokens, queries, frozen(base), frozen(tuned), lift_base, lift_tuned, None)
+        return Routes(tokens, queries, *made, None, None, why, question.about)
+    lifts = frozen(log2_lift(base, null[0])), frozen(log2_lift(tuned, null[-1]))
+    return Routes(tokens, queries, *made, *lifts, None, question.about)
+
+
+def _merged(question: PairText, side: int, rows: Tensor | None, *, whole: bool) -> Tensor:
+    """Rollout over one model's tokens as rollout over units: keys sum, and queries average if there is a row for each."""
+    assert rows is not None
+    if question.level == "token":
+        return rows
+    groups = (question.queries.base, question.queries.tuned)[side]
+    keys = UnitIndex.of(groups, rows.shape[1])
+    # One row is of one unit already, the mean over its tokens.
+    return merge_map(rows, keys if whole else UnitIndex.of(((0,),), 1), keys)

@@ -5,6 +5,7 @@ import numpy as np
 from attncompare.analyses.movers import Mover
 from attncompare.analyses.outputs import Outputs
 from attncompare.attention import Token
+from attncompare.models.question import PairText
 
 NO_YARDSTICK = (
     "These are bits on one text without a yardstick: "
@@ -19,10 +20,9 @@ LONGEST_SHOWN = 40
 """Characters of a token or answer that are printed."""
 
 
-def verdict(
-    heads: dict[str, np.ndarray], movers: tuple[Mover, ...], tokens: tuple[Token, ...], outputs: Outputs
-) -> str:
+def verdict(heads: dict[str, np.ndarray], movers: tuple[Mover, ...], question: PairText, outputs: Outputs) -> str:
     """A short paragraph; sentences are separated by single spaces."""
+    layers = question.stack.layers
     bits = np.nan_to_num(heads["jsd_bits"].astype(np.float64))
     if np.isnan(heads["jsd_bits"]).all():
         return " ".join(["Nothing to compare: no token of this text sees another one.", *_answers(outputs)])
@@ -30,8 +30,8 @@ def verdict(
         return " ".join(["No head moved: the two models attend identically on this text.", *_answers(outputs)])
     sentences = [
         _concentration(bits),
-        _top(bits, movers[0], tokens),
-        _layers(bits),
+        _top(bits[layers.index(movers[0].layer), movers[0].head], movers[0], question.key_tokens),
+        _layers(bits, layers),
         _split(heads),
         *_answers(outputs),
     ]
@@ -49,11 +49,11 @@ def _concentration(bits: np.ndarray) -> str:
     return f"{count} of {bits.size} heads {'carries' if count == 1 else 'carry'} half of the change."
 
 
-def _top(bits: np.ndarray, mover: Mover, tokens: tuple[Token, ...]) -> str:
+def _top(bits: float, mover: Mover, tokens: tuple[Token, ...]) -> str:
     def part(change: tuple[int, float]) -> str:
         return f"{_named(tokens, change[0])} ({change[1]:+.2f})"
 
-    size = f"{mover.name} moved most ({bits[mover.layer, mover.head]:.2g} bits)"
+    size = f"{mover.name} moved most ({bits:.2g} bits)"
     if not (mover.lost and mover.gained):
         return f"{size}."
     if mover.gained[0][1] < SPREAD * -mover.lost[0][1]:
@@ -74,12 +74,15 @@ def _printable(text: str) -> str:
     return visible if len(visible) <= LONGEST_SHOWN else visible[: LONGEST_SHOWN - 1] + "…"
 
 
-def _layers(bits: np.ndarray) -> str:
+def _layers(bits: np.ndarray, layers: tuple[int, ...]) -> str:
     means = bits.mean(axis=1)
     if len(means) == 1:
         return f"The only layer moved {means[0]:.2g} bits a head."
     most, least = int(means.argmax()), int(means.argmin())
-    return f"Layer {most} moved most ({means[most]:.2g} bits a head), layer {least} least ({means[least]:.2g})."
+    return (
+        f"Layer {layers[most]} moved most ({means[most]:.2g} bits a head), "
+        f"layer {layers[least]} least ({means[least]:.2g})."
+    )
 
 
 def _split(heads: dict[str, np.ndarray]) -> str:

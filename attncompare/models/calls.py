@@ -6,7 +6,7 @@ returned its weights and they are only cut up. Knows nothing about tokens, metri
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attncompare.errors import UnsupportedModel
+from attncompare.models.softmax import PlainRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,10 @@ class LayerCall:
     options: Mapping[str, Any]
     causal_without_mask: bool
     """True where a missing mask means causal; on the other route it means that every key is visible."""
+    null: bool = False
+    """Whether the last key is the model's null key, which takes what a logit sink leaves of a row: 1 minus its sum."""
+    plain: bool = False
+    """Whether rows are softmax(query key^T scaling + mask) and nothing else, so that they need not be the family's code."""
 
     @property
     def queries(self) -> int:
@@ -39,8 +44,8 @@ class LayerCall:
 
     @property
     def keys(self) -> int:
-        """Number of key positions."""
-        return self.key.shape[2]
+        """Number of key positions, a null key included."""
+        return self.key.shape[2] + self.null
 
     @property
     def heads(self) -> int:
@@ -65,10 +70,13 @@ class LayerCall:
         """Rows of the queries ``start:stop`` in float32, with the keys they may see (None: every key).
 
         Where the model is causal and unmasked only the first ``stop`` keys are computed and returned; no query of the
-        block can see a later one.
+        block can see a later one. With a null key every key is returned.
         """
+        if self.plain:
+            plain = PlainRows(self)
+            return plain.block(start, stop, slice(0, self.heads))[0], plain.visible(start, stop)
         mask, visible = self._mask(start, stop)
-        keys = stop if self.causal_without_mask else self.key.shape[2]
+        keys = self._computed(stop)
         options = {name: self._slice(value, start, stop, keys) for name, value in self.options.items()}
         key = self.key[:, :, :keys].float()
         _, rows = own_attention(self.module)(
@@ -81,27 +89,33 @@ class LayerCall:
             dropout=0.0,
             **options,
         )
-        return rows[0], visible
+        if not self.null:
+            return rows[0], visible
+        return with_null(rows[0]), None if visible is None else with_null_visible(visible)
 
     def rows(self, heads: list[int], queries: slice = slice(None)) -> Float[Tensor, "head query key"]:
         """Attention of the chosen heads, over all keys; 0 where masked."""
         start, stop, _ = queries.indices(self.queries)
         rows, _ = self.block(start, stop)
         rows = rows[heads]
-        return nn.functional.pad(rows, (0, self.key.shape[2] - rows.shape[2]))
+        return nn.functional.pad(rows, (0, self.keys - rows.shape[2]))
 
     def visible(self, start: int, stop: int) -> Bool[Tensor, "query key"]:
         """Which keys the queries ``start:stop`` may see, over all keys."""
-        keys = self.key.shape[2]
         visible = self._mask(start, stop)[1]
         if visible is None:
-            return torch.ones(stop - start, keys, dtype=torch.bool)
-        return nn.functional.pad(visible, (0, keys - visible.shape[1])).cpu()
+            return torch.ones(stop - start, self.keys, dtype=torch.bool)
+        visible = with_null_visible(visible) if self.null else visible
+        return nn.functional.pad(visible, (0, self.keys - visible.shape[1])).cpu()
+
+    def _computed(self, stop: int) -> int:
+        """How many keys are computed for queries before ``stop``."""
+        return stop if self.causal_without_mask and not self.null else self.key.shape[2]
 
     def _mask(self, start: int, stop: int) -> tuple[Tensor | None, Bool[Tensor, "query key"] | None]:
         """The additive float32 mask for the family's function, and the same as visible keys."""
         if self.causal_without_mask:
-            query, key = torch.arange(start, stop)[:, None], torch.arange(stop)[None, :]
+            query, key = torch.arange(start, stop)[:, None], torch.arange(self._computed(stop))[None, :]
             visible = (key <= query).to(self.query.device)
         elif self.mask is None:
             return None, None
@@ -131,13 +145,24 @@ class DenseCall:
     weights: Float[Tensor, "head query key"]
     """float32, rows sum to 1."""
     causal: bool
+    null: bool = False
+    """As :attr:`LayerCall.null`."""
 
     @classmethod
-    def of(cls, weights: Float[Tensor, "1 head query key"]) -> "DenseCall":
-        """From a model's ``attentions``; half precision rows are off by up to 2e-3 and are made to sum to 1."""
+    def of(cls, weights: Float[Tensor, "1 head query key"], *, null: bool = False) -> "DenseCall":
+        """From a model's ``attentions``; half precision rows are off by up to 2e-3 and are made to sum to 1.
+
+        Raises:
+            UnsupportedModel: these are no attention rows.
+        """
         rows = weights[0].detach().float()
-        rows = rows / rows.sum(-1, keepdim=True)
-        return cls(rows, causal=not bool(rows.triu(1).any()))
+        if problem := not_rows(rows, null=null):
+            raise UnsupportedModel(f"What the model returned as its attention is none: {problem}.")
+        square = rows.shape[1] == rows.shape[2]
+        causal = square and not bool(rows.triu(1).any())
+        if null:
+            rows = with_null(rows)
+        return cls(rows / rows.sum(-1, keepdim=True), causal, null)
 
     @property
     def queries(self) -> int:
@@ -171,7 +196,8 @@ class DenseCall:
         """As :meth:`LayerCall.block`."""
         if not self.causal:
             return self.weights[:, start:stop], None
-        return self.weights[:, start:stop, :stop], self.visible(start, stop)[:, :stop].to(self.weights.device)
+        keys = self.keys if self.null else stop
+        return self.weights[:, start:stop, :keys], self.visible(start, stop)[:, :keys].to(self.weights.device)
 
     def rows(self, heads: list[int], queries: slice = slice(None)) -> Float[Tensor, "head query key"]:
         """As :meth:`LayerCall.rows`."""
@@ -180,10 +206,35 @@ class DenseCall:
     def visible(self, start: int, stop: int) -> Bool[Tensor, "query key"]:
         """As :meth:`LayerCall.visible`; a model that never looks ahead is taken for causal."""
         visible = torch.ones(stop - start, self.keys, dtype=torch.bool)
-        return visible.tril(start) if self.causal else visible
+        visible = visible.tril(start) if self.causal else visible
+        if self.null:
+            visible[:, -1] = True
+        return visible
 
 
 AttentionCall = LayerCall | DenseCall
+
+SUM_TOLERANCE = 1e-2
+"""How far a row that a family returns may be from summing to 1; some return scores or something else as "attentions"."""
+
+
+def with_null(rows: Float[Tensor, "head query key"]) -> Float[Tensor, "head query key_and_null"]:
+    """Rows with what they lack to 1 as the mass of one more key."""
+    return torch.cat((rows, (1 - rows.sum(-1, keepdim=True)).clamp_min(0)), -1)
+
+
+def with_null_visible(visible: Bool[Tensor, "query key"]) -> Bool[Tensor, "query key_and_null"]:
+    """Every query sees the null key."""
+    return nn.functional.pad(visible, (0, 1), value=True)
+
+
+def not_rows(rows: Float[Tensor, "head query key"], *, null: bool = False) -> str:
+    """Why these are no attention rows, or an empty string; with ``null`` a row may sum to less than 1. NaN passes."""
+    sums = rows.float().sum(-1)
+    lowest, highest, smallest = float(sums.min()), float(sums.max()), float(rows.min())
+    if smallest < 0 or highest > 1 + SUM_TOLERANCE or (not null and lowest < 1 - SUM_TOLERANCE):
+        return f"what it returns as attention are no rows that sum to 1 (sums {lowest:.2g} to {highest:.2g})"
+    return ""
 
 
 def own_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -196,3 +247,37 @@ def own_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
     if own is None:
         raise UnsupportedModel(f"{type(module).__name__} has no eager attention function to compute its rows with.")
     return own
+
+
+HARMLESS = frozenset(
+    {
+        "cache_position",
+        "is_causal",
+        "output_attentions",
+        "output_hidden_states",
+        "position_ids",
+        "sliding_window",
+        "use_cache",
+    }
+)
+"""Options of an attention call that change no row: masks already say what they say."""
+
+REVEALING_LOGIT = 100.0
+"""Queries are enlarged until their largest logit is this: soft-capping (50 in Gemma 2) shows only on large ones."""
+
+
+def is_plain(call: LayerCall) -> bool:
+    """Whether a call's rows are softmax(query key^T scaling + mask): observed, also on enlarged queries."""
+    if any(value is not None for name, value in call.options.items() if name not in HARMLESS):
+        return False
+    query, key = call.query.float(), call.key.float()
+    key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+    scaling = query.shape[-1] ** -0.5 if call.scaling is None else call.scaling
+    logits = (query @ key.transpose(2, 3) * scaling)[0]
+    mask, _ = call._mask(0, call.queries)
+    for gain in (1.0, max(1.0, REVEALING_LOGIT / float(logits.abs().max().clamp_min(1e-6)))):
+        masked = logits * gain if mask is None else logits * gain + mask[0]
+        rows, _ = replace(call, query=call.query * gain).block(0, call.queries)
+        if float((rows - masked.softmax(-1)).abs().sum(-1).mean()) > 1e-3:
+            return False
+    return True

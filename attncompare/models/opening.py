@@ -20,7 +20,8 @@ from attncompare.models.checkpoint import LocalRule, any_folder
 from attncompare.models.finding import Sources, find
 from attncompare.models.folder import Checkpoint
 from attncompare.models.heads import Models, adapter_models, full_models, output_kind, unwrapped
-from attncompare.models.pair import PAIRS, Pair, Side
+from attncompare.models.layout import Place
+from attncompare.models.pair import PAIRS, Pair, Side, common_stacks
 from attncompare.models.placement import check_room, default_dtype, named_dtype, pick_device
 from attncompare.models.tokenizers import load_tokenizers, vocabulary_note
 
@@ -99,8 +100,8 @@ def _build(sources: Sources, device: torch.device, dtype: torch.dtype, key: str)
     for word, checkpoint, model, tokenizer in zip(
         ("base", "tuned model"), (sources.base, second), (models.base, models.tuned), tokenizers, strict=True
     ):
-        _install(checkpoint, unwrapped(model), dtype)
-        sides.append(Side(_info(checkpoint, unwrapped(model), hashes[id(checkpoint)]), model, tokenizer))
+        layout = _install(checkpoint, unwrapped(model), dtype)
+        sides.append(Side(_info(checkpoint, unwrapped(model), hashes[id(checkpoint)]), model, tokenizer, layout))
         notes += vocabulary_note(word, tokenizer, model)
     if sources.body is not sources.base:
         notes += (f"both adapters are put on {sources.body.id} (weights {hashes[id(sources.body)]})",)
@@ -117,14 +118,14 @@ def _make_room(sources: Sources, device: torch.device, dtype: torch.dtype) -> No
     return check_room(sources, device, dtype)
 
 
-def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> None:
-    """Make a model run the tap; the one place that does.
+def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> tuple[Place, ...]:
+    """Make a model run the tap, and say where its attention calls belong; the one place that does.
 
     Raises:
         UnsupportedModel: if its attention can't be read, or this machine can't run it in this precision.
     """
     try:
-        routing.install(model)
+        return routing.install(model)
     except UnsupportedModel as error:
         if dtype in (torch.float16, torch.bfloat16) and _LACKS_HALF.search(str(error)):
             raise UnsupportedModel(
@@ -135,19 +136,15 @@ def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> None:
 
 
 def _pair(base: Side, tuned: Side, models: Models, key: str, notes: tuple[str, ...]) -> Pair:
-    inner = unwrapped(base.model)
-    layers, heads = routing.shape(inner)
-    causal = routing.is_causal(inner)
-    kind = output_kind(models, causal)
-    labels = dict(inner.config.id2label) if kind == "label" else {}
+    stacks = common_stacks(base.layout, tuned.layout)
+    kind = output_kind(models, stacks["self"].causal)
+    labels = dict(unwrapped(base.model).config.id2label) if kind == "label" else {}
     return Pair(
         base,
         tuned,
         key=key,
-        layers=layers,
-        heads=heads,
+        stacks=stacks,
         max_tokens=min((*_limits(base), *_limits(tuned)), default=None),
-        causal=causal,
         output_kind=kind,
         labels=tuple(labels[index] for index in sorted(labels)),
         base_head="borrowed" if models.borrowed else "own",

@@ -5,17 +5,22 @@ of their own; otherwise the model is refused. Both are judged on a short text ag
 model is still private to its loader here: nothing is changed later.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
+from attncompare.attention import AttentionKind
 from attncompare.errors import UnsupportedModel
 from attncompare.models import tap
-from attncompare.models.calls import AttentionCall
+from attncompare.models.calls import DenseCall, LayerCall, is_plain, not_rows
+from attncompare.models.dense import returned_maps
+from attncompare.models.layout import Place, kind_of, layer_numbers
+from attncompare.models.probe import Probe, last_hidden
 
 Route = Literal["tap", "tap-own", "dense"]
+Maps = Mapping[tuple[AttentionKind, int], Tensor]
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 0.03, torch.bfloat16: 0.1}
 """What the self-check accepts: total variation between tap rows and the family's own weights, mean over a layer's rows, and
@@ -23,33 +28,37 @@ relative difference of the last hidden state. Half precision rounds differently 
 to layer (measured on three-layer random models: 0.02 for bfloat16, 0.004 for float16, 1e-6 for float32); a wrong mask or
 scaling moves a third of the mass and more."""
 
-PROBE_TOKENS = 24
-
-SUM_TOLERANCE = 1e-2
-"""How far a row that a family returns may be from summing to 1; some return scores or something else as "attentions"."""
+FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError, UnsupportedModel)
+"""What a family's code raises where a pass is not meant for it."""
 
 
-def install(model: Any) -> None:
+def install(model: Any) -> tuple[Place, ...]:
     """Load-time only: make ``model`` run the tap where that is exact for it, else leave it on its own eager attention.
+
+    Returns:
+        One place per attention call of a pass, in call order.
 
     Raises:
         UnsupportedModel: neither way gives its attention.
     """
     tap.register()
-    name = tap.SDPA_NAME if type(model)._supports_sdpa else tap.OWN_NAME
-    model.config.use_cache = False  # a pass here reads a whole text once; a key-value cache would only cost memory
+    for config in (model.config, model.config.get_text_config(), model.config.get_text_config(decoder=True)):
+        config.use_cache = False  # a pass here reads a whole text once; a key-value cache would only cost memory
     try:
+        probe = Probe.of(model)
         model.set_attn_implementation("eager")
-        with torch.no_grad():
-            eager = model(input_ids=_probe_ids(model), output_attentions=True, output_hidden_states=True)
-        expected = [rows for rows in eager.attentions or () if rows is not None]
-        problem = _not_rows(expected, shape(model))
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        eager = probe.run(model, attentions=True)
+        maps = returned_maps(model, eager)
+        problem = _not_attention(maps, probe)
+    except FAILURES as error:
         problem = f"its eager attention fails ({_first_line(error)})"
     if problem:
         raise UnsupportedModel(f"The attention of {type(model).__name__} can't be read: {problem}.")
-    if _tap_differs(model, name, expected, eager.hidden_states[-1]):
-        model.set_attn_implementation("eager")
+    tapped = _tapped_layout(model, probe, maps, last_hidden(eager))
+    if tapped is not None:
+        return tapped
+    model.set_attn_implementation("eager")
+    return _dense_layout(maps)
 
 
 def route(model: Any) -> Route:
@@ -58,60 +67,78 @@ def route(model: Any) -> Route:
     return names.get(model.config._attn_implementation, "dense")
 
 
-def shape(model: Any) -> tuple[int, int]:
-    """Layers and query heads, as the model's configuration states them."""
-    config = model.config.get_text_config()
-    return config.num_hidden_layers, config.num_attention_heads
+def is_causal(layout: Sequence[Place], attention: AttentionKind = "self") -> bool:
+    """Whether a query of this kind sees only itself and earlier keys, as observed when the model was loaded."""
+    return any(place.causal for place in layout if place.attention == attention)
 
 
-def is_causal(model: Any) -> bool:
-    """Whether a query sees only itself and earlier keys, observed on a short text."""
-    calls: list[AttentionCall] = []
-    tap.record(model, {"input_ids": _probe_ids(model)}, calls.append)
-    return bool(calls) and not bool(calls[0].visible(0, 1)[0, 1:].any())
-
-
-def _probe_ids(model: Any) -> Int[Tensor, "1 token"]:
-    """A fixed arbitrary text: evenly spaced ids from the upper three quarters of the vocabulary."""
-    vocabulary = model.get_input_embeddings().weight.shape[0]
-    ids = torch.linspace(vocabulary // 4, vocabulary - 1, PROBE_TOKENS).long()
-    return ids[None].to(next(model.parameters()).device)
-
-
-def _not_rows(attentions: list[Tensor], expected: tuple[int, int]) -> str:
+def _not_attention(maps: Maps, probe: Probe) -> str:
     """Why what a family calls its attentions is none, or an empty string."""
-    layers, heads = expected
-    if len(attentions) != layers:
-        return f"{len(attentions)} of its {layers} layers return attention weights"
-    if any(rows.shape != (1, heads, PROBE_TOKENS, PROBE_TOKENS) for rows in attentions):
-        return f"its attention weights are no {heads} maps of tokens by tokens"
-    worst = float(torch.stack([(rows.float().sum(-1) - 1).abs().max() for rows in attentions]).max())
-    if worst != worst:
-        return "it computes NaN, so its weights are damaged or the precision is too low for them"
-    return "" if worst <= SUM_TOLERANCE else f"its attention rows sum to up to {worst:.2g} away from 1"
+    if not maps:
+        return "it returns no attention weights"
+    for (kind, _layer), weights in maps.items():
+        if weights.ndim != 4 or kind_of(weights.shape[2], weights.shape[3], probe.source, probe.target) != kind:
+            return f"it returns weights of shape {list(weights.shape)}, which are no maps of tokens by tokens"
+        if not bool(weights.isfinite().all()):
+            return "it computes NaN, so its weights are damaged or the precision is too low for them"
+        if problem := not_rows(weights[0], null=True):
+            return problem
+    return ""
 
 
-def _tap_differs(model: Any, name: str, expected: list[Tensor], eager: Tensor) -> bool:
-    """Whether the tap under ``name`` is anything but exact on the probe, in rows or in output."""
-    calls: list[AttentionCall] = []
+def _tapped_layout(model: Any, probe: Probe, maps: Maps, eager: Tensor) -> tuple[Place, ...] | None:
+    """The layout with the tap installed; None if it is anything but exact on the probe, in rows or in output."""
+    name = tap.SDPA_NAME if type(model)._supports_sdpa else tap.OWN_NAME
+    calls: list[LayerCall] = []
     try:
         model.set_attn_implementation(name)
         if model.config._attn_implementation != name:
-            return True
-        with torch.no_grad(), tap.listening(calls.append):
-            tapped = model(input_ids=_probe_ids(model), output_hidden_states=True).hidden_states[-1]
-        if len(calls) != len(expected):
-            return True
-        every = list(range(calls[0].heads))
-        moved = [
-            (call.rows(every) - rows[0].float()).abs().sum(-1).mean() / 2
-            for call, rows in zip(calls, expected, strict=True)
-        ]
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, UnsupportedModel):
-        return True
+            return None
+        with tap.listening(calls.append):
+            output = probe.run(model)
+        layout = _layout(model, probe, calls)
+        if layout is None or {(p.attention, p.layer) for p in layout} != maps.keys():
+            return None
+        moved = [_moved(call, maps[p.attention, p.layer]) for p, call in zip(layout, calls, strict=True)]
+    except FAILURES:
+        return None
+    tapped = last_hidden(output)
     tolerance = TOLERANCE.get(eager.dtype, 1e-4)
     drift = float((tapped.float() - eager.float()).abs().mean() / eager.float().abs().mean())
-    return not (float(torch.stack(moved).max()) <= tolerance and drift <= 10 * tolerance)
+    return layout if max(moved) <= tolerance and drift <= 10 * tolerance else None
+
+
+def _layout(model: Any, probe: Probe, calls: list[LayerCall]) -> tuple[Place, ...] | None:
+    """The places of the probe's calls; None if one of them looks at something else than the probe's tokens."""
+    kinds = [kind_of(call.queries, call.keys, probe.source, probe.target) for call in calls]
+    numbers = {
+        kind: iter(layer_numbers(model, [call.module for call, its in zip(calls, kinds, strict=True) if its == kind]))
+        for kind in set(kinds)
+    }
+    places = []
+    for kind, call in zip(kinds, calls, strict=True):
+        if kind is None:
+            return None
+        rows, visible = call.block(0, call.queries)
+        null = call.options.get("s_aux") is not None or float(rows.sum(-1).min()) < 1 - 1e-3
+        causal = visible is not None and not bool(visible[0, 1:].any())
+        places.append(Place(kind, next(numbers[kind]), call.heads, null, not null and is_plain(call), causal))
+    return tuple(places)
+
+
+def _moved(call: LayerCall, expected: Tensor) -> float:
+    """Total variation between the tap's rows and the family's own, mean over rows."""
+    rows = call.rows(list(range(call.heads)))
+    return float((rows - expected[0].float()).abs().sum(-1).mean() / 2)
+
+
+def _dense_layout(maps: Maps) -> tuple[Place, ...]:
+    """The places of what the dense way returns, in call order."""
+    places = []
+    for (kind, layer), weights in maps.items():
+        null = not_rows(weights[0]) != ""
+        places.append(Place(kind, layer, weights.shape[1], null, False, DenseCall.of(weights, null=null).causal))
+    return tuple(places)
 
 
 def _first_line(error: Exception) -> str:

@@ -11,22 +11,27 @@ the family's own code. No model is modified by recording, and threads do not see
 This module knows nothing about tokens, metrics or pairs.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attncompare.models.calls import AttentionCall, DenseCall, LayerCall, own_attention
+from attncompare.errors import UnsupportedModel
+from attncompare.models.calls import AttentionCall, LayerCall, own_attention
+from attncompare.models.dense import dense_calls
+from attncompare.models.layout import Place
 
 SDPA_NAME = "attncompare"
 OWN_NAME = "attncompare-own"
 
-OnCall = Callable[[AttentionCall], None]
-_LISTENER: ContextVar[OnCall | None] = ContextVar("attncompare_listener", default=None)
+OnCall = Callable[[Place, AttentionCall], None]
+Listener = Callable[[LayerCall], None]
+_LISTENER: ContextVar[Listener | None] = ContextVar("attncompare_listener", default=None)
 
 
 def _report(
@@ -35,6 +40,11 @@ def _report(
     listener = _LISTENER.get()
     if listener is None:
         return
+    if query.ndim != 4 or query.shape[0] != 1 or key.ndim != 4 or key.shape[0] != 1:
+        raise UnsupportedModel(
+            f"{type(module).__name__} hands over queries of shape {list(query.shape)} and keys of shape {list(key.shape)}: "
+            "expected [1, head, token, dim] of one text."
+        )
     is_causal = options.get("is_causal")
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     # GPT-2's query is a view into the fused query-key-value projection: keeping it would hold three times its bytes.
@@ -83,25 +93,56 @@ def register() -> None:
 
 
 @contextmanager
-def listening(on_call: OnCall) -> Iterator[None]:
-    """Report every attention call of this context to ``on_call``; what it raises ends the forward pass."""
-    token = _LISTENER.set(on_call)
+def listening(listener: Listener) -> Iterator[None]:
+    """Report every attention call of this context to ``listener``; what it raises ends the forward pass."""
+    token = _LISTENER.set(listener)
     try:
         yield
     finally:
         _LISTENER.reset(token)
 
 
-def record(model: Any, inputs: Mapping[str, Tensor], on_call: OnCall) -> Any:
-    """One forward pass without gradients, each layer's attention reported; returns the model's output.
+def is_tapped(model: Any) -> bool:
+    """Whether ``model`` runs the tap; otherwise it is on the dense way."""
+    return model.config._attn_implementation in (SDPA_NAME, OWN_NAME)
+
+
+def record(model: Any, inputs: Mapping[str, Any], layout: Sequence[Place], on_call: OnCall) -> Any:
+    """One forward pass without gradients, every attention call reported with its place; returns the model's output.
 
     A model that runs the tap reports while it runs; one on the dense way returns all weights at once.
+
+    Raises:
+        UnsupportedModel: the pass makes other attention calls than ``layout`` says, or returns what is no attention.
     """
     with torch.no_grad():
-        if model.config._attn_implementation in (SDPA_NAME, OWN_NAME):
-            with listening(on_call):
-                return model(**inputs)
+        if is_tapped(model):
+            return _record_tapped(model, inputs, layout, on_call)
         output = model(**inputs, output_attentions=True)
-    for weights in output.attentions:
-        on_call(DenseCall.of(weights))
+    for place, call in dense_calls(model, output, layout):
+        on_call(place, call)
     return output
+
+
+def _record_tapped(model: Any, inputs: Mapping[str, Any], layout: Sequence[Place], on_call: OnCall) -> Any:
+    seen = 0
+
+    def place_it(call: LayerCall) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > len(layout):
+            raise _other_calls(model, layout, f"{seen} or more")
+        place = layout[seen - 1]
+        on_call(place, replace(call, null=place.null, plain=place.plain))
+
+    with listening(place_it):
+        output = model(**inputs)
+    if seen != len(layout):
+        raise _other_calls(model, layout, str(seen))
+    return output
+
+
+def _other_calls(model: Any, layout: Sequence[Place], seen: str) -> UnsupportedModel:
+    return UnsupportedModel(
+        f"{type(model).__name__} made {seen} attention calls on this text where it made {len(layout)} when it was loaded."
+    )

@@ -16,58 +16,55 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncompare.attention import Progress
+from attncompare.attention import AttentionKind, Progress
 from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.cache import Cache
 from attncompare.models.calls import AttentionCall
+from attncompare.models.layout import Place
 from attncompare.models.pair import PAIRS, Pair, Side
-from attncompare.models.tokens import Encoding, encode, require_same_tokens
+from attncompare.models.question import PairText
 
 TRACE_LIMIT_BYTES = 512 * 2**20
-
-TRACE_LIMIT = 16
-"""Most traces kept. One that was recorded after its pair had been evicted holds that pair's weights until its turn comes."""
 
 DENSE_LIMIT_BYTES = 2 * 2**30
 """Largest attention of one model on the dense way, over all layers and heads."""
 
-TraceKey = tuple[str, tuple[int, ...]]
-Visit = Callable[[int, AttentionCall, AttentionCall], None]
+TRACE_LIMIT = 16
+"""Most traces kept. One that was recorded after its pair had been evicted holds that pair's weights until its turn comes."""
+
+Visit = Callable[[Place, AttentionCall, AttentionCall], None]
 
 
 @dataclass(frozen=True, eq=False)
-class PairText:
-    """A pair together with a text as both of its models take it."""
+class Trace:
+    """Every attention call of one model on one text, and the logits of its answer (None: no answer)."""
 
-    pair: Pair
-    text: str
-    base: Encoding
-    tuned: Encoding
+    calls: tuple[tuple[Place, AttentionCall], ...]
+    logits: Float[Tensor, " label"] | None
 
-    @property
-    def key(self) -> TraceKey:
-        """What the trace cache knows this question by."""
-        return self.pair.key, self.base.ids
-
-    def encoding(self, side: Side) -> Encoding:
-        """The text as ``side`` takes it."""
-        return self.base if side is self.pair.base else self.tuned
+    def stack(self, attention: AttentionKind) -> list[tuple[Place, AttentionCall]]:
+        """The calls of one stack, first layer to last."""
+        return [(place, call) for place, call in self.calls if place.attention == attention]
 
 
 @dataclass(frozen=True, eq=False)
 class PairTrace:
-    """Every attention call of both models on one text, and the logits of their answers (None: no answer)."""
+    """Both models' traces of one text."""
 
-    base: list[AttentionCall]
-    tuned: list[AttentionCall]
-    base_logits: Float[Tensor, " label"] | None
-    tuned_logits: Float[Tensor, " label"] | None
+    base: Trace
+    tuned: Trace
+
+    def layer(self, attention: AttentionKind, layer: int) -> tuple[AttentionCall, AttentionCall]:
+        """One layer, by the model's own number, in both models."""
+        base, tuned = (dict((p.layer, call) for p, call in side.stack(attention)) for side in (self.base, self.tuned))
+        return base[layer], tuned[layer]
 
     @property
     def nbytes(self) -> int:
         """Bytes of everything that the calls hold; what several layers share, such as a mask, counts once."""
-        held = [tensor.untyped_storage() for call in (*self.base, *self.tuned) for tensor in call.tensors()]
+        calls = (call for side in (self.base, self.tuned) for _, call in side.calls)
+        held = [tensor.untyped_storage() for call in calls for tensor in call.tensors()]
         return sum({storage.data_ptr(): storage.nbytes() for storage in held}.values())
 
 
@@ -82,122 +79,109 @@ def _forget(pair_key: str, _: Pair) -> None:
 PAIRS.on_evict.append(_forget)
 
 
-def prepare(pair: Pair, text: Any) -> PairText:
-    """Tokenize for both models.
-
-    Raises:
-        BadInput: blank or too long, for the models or for the dense way. PairMismatch: the models don't see the same tokens.
-    """
-    base = encode(pair.base.tokenizer, text, max_tokens=pair.max_tokens)
-    _check_dense(pair, len(base.tokens))
-    if pair.tuned.tokenizer is pair.base.tokenizer:
-        return PairText(pair, text, base, base)
-    tuned = encode(pair.tuned.tokenizer, text, max_tokens=pair.max_tokens)
-    require_same_tokens(base, tuned)
-    return PairText(pair, text, base, tuned)
-
-
-def walk(question: PairText, visit: Visit, progress: Progress | None = None) -> tuple[Tensor | None, Tensor | None]:
-    """Visit every layer of both models, first to last, as ``visit(layer, base_call, tuned_call)``.
+def walk(
+    pair: Pair, question: PairText, visit: Visit, progress: Progress | None = None
+) -> tuple[Tensor | None, Tensor | None]:
+    """Visit every layer of the question's stack in both models, first to last, as ``visit(place, base_call, tuned_call)``.
 
     Returns the logits of both models' answers. ``progress`` may raise to stop the work within one layer.
     """
-    pair, tell = question.pair, progress or (lambda step, done, total: None)
-    if _estimated_bytes(question) <= TRACE_LIMIT_BYTES:
-        trace = pair_trace(question, tell)
-        for layer, (base_call, tuned_call) in enumerate(zip(trace.base, trace.tuned, strict=True)):
-            visit(layer, base_call, tuned_call)
-            tell("comparing", 2 * pair.layers + layer + 1, 3 * pair.layers)
-        return trace.base_logits, trace.tuned_logits
-    waiting, base_logits = record_side(question, pair.base, tell)
-    waiting.reverse()
+    tell, layers = progress or _unheard, len(question.stack.layers)
+    if _estimated_bytes(pair, question) <= TRACE_LIMIT_BYTES:
+        trace = pair_trace(pair, question, tell)
+        sides = (trace.base.stack(question.attention), trace.tuned.stack(question.attention))
+        for layer, ((place, base), (_, tuned)) in enumerate(zip(*sides, strict=True)):
+            visit(place, base, tuned)
+            tell("comparing", 2 * layers + layer + 1, 3 * layers)
+        return trace.base.logits, trace.tuned.logits
+    base_side = record_side(pair, question, pair.base, tell, only=question.attention)
+    waiting = [call for _, call in reversed(base_side.calls)]
     visited = 0
 
-    def on_call(call: AttentionCall) -> None:
+    def on_call(place: Place, call: AttentionCall) -> None:
         nonlocal visited
-        visit(visited, waiting.pop(), call)
-        visited += 1
-        tell("comparing", pair.layers + visited, 2 * pair.layers)
+        if place.attention == question.attention:
+            visit(place, waiting.pop(), call)
+            visited += 1
+            tell("comparing", layers + visited, 2 * layers)
 
-    return base_logits, _run(question, pair.tuned, on_call)
+    return base_side.logits, _run(pair, question, pair.tuned, on_call)
 
 
-def pair_trace(question: PairText, tell: Progress) -> PairTrace:
+def pair_trace(pair: Pair, question: PairText, tell: Progress) -> PairTrace:
     """Both models' traces from the cache, recorded if they are not there; two threads record them once."""
 
     def make() -> PairTrace:
-        base, base_logits = record_side(question, question.pair.base, tell)
-        tuned, tuned_logits = record_side(question, question.pair.tuned, tell, done=question.pair.layers)
-        return PairTrace(base, tuned, base_logits, tuned_logits)
+        base = record_side(pair, question, pair.base, tell)
+        return PairTrace(base, record_side(pair, question, pair.tuned, tell, done=len(base.calls)))
 
     return TRACES.get(question.key, make)
 
 
 def record_side(
-    question: PairText, side: Side, tell: Progress, done: int = 0
-) -> tuple[list[AttentionCall], Float[Tensor, " label"] | None]:
-    """One model's calls, kept whole, and the logits of its answer."""
-    calls: list[AttentionCall] = []
-    step = "reading the base" if side is question.pair.base else "reading the tuned model"
-
-    def on_call(call: AttentionCall) -> None:
-        calls.append(call)
-        tell(step, done + len(calls), 3 * question.pair.layers)
-
-    logits = _run(question, side, on_call)
-    return calls, logits
-
-
-def layer_calls(question: PairText, layer: int) -> tuple[AttentionCall, AttentionCall]:
-    """One layer of both models: from the cache, or by running both passes again and keeping that layer alone."""
-    trace = TRACES.get_if_present(question.key)
-    if trace is None and _estimated_bytes(question) <= TRACE_LIMIT_BYTES:
-        trace = pair_trace(question, lambda step, done, total: None)
-    if trace is not None:
-        return trace.base[layer], trace.tuned[layer]
-    return _one_call(question, question.pair.base, layer), _one_call(question, question.pair.tuned, layer)
-
-
-def _one_call(question: PairText, side: Side, layer: int) -> AttentionCall:
-    found: list[AttentionCall] = []
+    pair: Pair, question: PairText, side: Side, tell: Progress, done: int = 0, only: AttentionKind | None = None
+) -> Trace:
+    """One model's trace, of all its stacks or of one."""
+    calls: list[tuple[Place, AttentionCall]] = []
+    step = "reading the base" if side is pair.base else "reading the tuned model"
     seen = 0
 
-    def on_call(call: AttentionCall) -> None:
+    def on_call(place: Place, call: AttentionCall) -> None:
         nonlocal seen
-        if seen == layer:
-            found.append(call)
         seen += 1
+        if only in (None, place.attention):
+            calls.append((place, call))
+        tell(step, done + seen, 3 * len(side.layout))
 
-    _run(question, side, on_call)
+    logits = _run(pair, question, side, on_call)
+    return Trace(tuple(calls), logits)
+
+
+def layer_calls(pair: Pair, question: PairText, layer: int) -> tuple[AttentionCall, AttentionCall]:
+    """One layer of both models: from the cache, or by running both passes again and keeping that layer alone."""
+    trace = TRACES.get_if_present(question.key)
+    if trace is None and _estimated_bytes(pair, question) <= TRACE_LIMIT_BYTES:
+        trace = pair_trace(pair, question, _unheard)
+    if trace is not None:
+        return trace.layer(question.attention, layer)
+    base, tuned = (_one_call(pair, question, side, layer) for side in (pair.base, pair.tuned))
+    return base, tuned
+
+
+def _one_call(pair: Pair, question: PairText, side: Side, layer: int) -> AttentionCall:
+    found: list[AttentionCall] = []
+
+    def on_call(place: Place, call: AttentionCall) -> None:
+        if (place.attention, place.layer) == (question.attention, layer):
+            found.append(call)
+
+    _run(pair, question, side, on_call)
     return found[0]
 
 
-def _run(question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
+def _run(pair: Pair, question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
     """One recorded pass; the logits of the answer: class logits, or those of the next token."""
+    _check_dense(side, question.longest)
     device = torch.device(side.info.device)
-    inputs: dict[str, Any] = {name: value.to(device) for name, value in question.encoding(side).inputs.items()}
-    if question.pair.output_kind == "next_token" and _keeps_logits(side.model):
+    inputs: dict[str, Any] = {
+        name: value.to(device)
+        for name, value in (question.base if side is pair.base else question.tuned).inputs.items()
+    }
+    if pair.output_kind == "next_token" and _keeps_logits(side.model):
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
-    seen = 0
 
-    def count(call: AttentionCall) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > question.pair.layers:
-            raise UnsupportedModel(f"{side.info.id} makes more attention calls than its configuration has layers.")
+    def checked(place: Place, call: AttentionCall) -> None:
         if not call.finite():
             raise _not_a_number(side)
-        on_call(call)
+        on_call(place, call)
 
-    output = tap.record(side.model, inputs, count)
-    if seen != question.pair.layers:
-        raise UnsupportedModel(f"{side.info.id} has {question.pair.layers} layers, but {seen} of them use attention.")
-    if question.pair.output_kind == "none":
+    output = tap.record(side.model, inputs, side.layout, checked)
+    if pair.output_kind == "none":
         return None
     logits: Tensor = output.logits[0].float().cpu()
     if logits.isnan().any():
         raise _not_a_number(side)
-    return logits if question.pair.output_kind == "label" else logits[-1]
+    return logits if pair.output_kind == "label" else logits[-1]
 
 
 def _not_a_number(side: Side) -> UnsupportedModel:
@@ -212,31 +196,31 @@ def _keeps_logits(model: Any) -> bool:
     return "logits_to_keep" in inspect.signature(body.forward).parameters
 
 
-def _estimated_bytes(question: PairText) -> int:
+def _estimated_bytes(pair: Pair, question: PairText) -> int:
     """Upper bound of both traces, as if every query head had keys of its own."""
-    pair, tokens = question.pair, len(question.base.tokens)
-    if is_dense(pair):
-        return 2 * dense_bytes(pair, tokens)
+    tokens = question.longest
+    if "dense" in (pair.base.info.attention_path, pair.tuned.info.attention_path):
+        return 2 * _dense_bytes(pair.base, tokens)
     config = pair.base.model.config.get_text_config()
-    size = getattr(config, "head_dim", None) or config.hidden_size // pair.heads
-    return 2 * 2 * pair.layers * pair.heads * size * pair.base.model.dtype.itemsize * tokens
+    heads = max(stack.heads for stack in pair.stacks.values())
+    size = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or config.hidden_size // heads
+    return 2 * 2 * len(pair.base.layout) * heads * size * pair.base.model.dtype.itemsize * tokens
 
 
-def is_dense(pair: Pair) -> bool:
-    """Whether a model of the pair returns all its weights at once."""
-    return "dense" in (pair.base.info.attention_path, pair.tuned.info.attention_path)
+def _dense_bytes(side: Side, tokens: int) -> int:
+    """Bytes of a model's float32 weights over all layers and heads."""
+    return 4 * sum(place.heads for place in side.layout) * tokens**2
 
 
-def dense_bytes(pair: Pair, tokens: int) -> int:
-    """Bytes of one model's float32 weights over all layers and heads."""
-    return 4 * pair.layers * pair.heads * tokens**2
-
-
-def _check_dense(pair: Pair, tokens: int) -> None:
+def _check_dense(side: Side, tokens: int) -> None:
     """Before anything runs: the dense way needs memory that grows with the square of the text."""
-    if is_dense(pair) and dense_bytes(pair, tokens) > DENSE_LIMIT_BYTES:
-        fits = int((DENSE_LIMIT_BYTES / dense_bytes(pair, 1)) ** 0.5)
+    if side.info.attention_path == "dense" and _dense_bytes(side, tokens) > DENSE_LIMIT_BYTES:
+        fits = int((DENSE_LIMIT_BYTES / _dense_bytes(side, 1)) ** 0.5)
         raise BadInput(
-            f"{pair.base.info.model_class} returns its attention only as a whole, which takes "
-            f"{dense_bytes(pair, tokens) / 1e9:.1f} GB for these {tokens} tokens: shorten the text to {fits} tokens."
+            f"{side.info.model_class} returns its attention only as a whole, which takes "
+            f"{_dense_bytes(side, tokens) / 1e9:.1f} GB for these {tokens} tokens: shorten the text to {fits} tokens."
         )
+
+
+def _unheard(step: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""

@@ -52,13 +52,13 @@ def dense(side, text: str) -> list[Tensor]:
 def test_every_number_agrees_with_the_dense_way(question, result: Comparison) -> None:
     pair, text = question
     base, tuned = dense(pair.base, text), dense(pair.tuned, text)
-    if pair.layers == 3:
+    if len(result.layers) == 3:
         assert mean_normalised_entropy(base) < 0.8
         assert mean_normalised_entropy(tuned) < 0.8
-    for layer in range(pair.layers):
-        for group in range(0, pair.heads, 3):  # the naive loop takes three heads at a time
-            heads = [min(group + i, pair.heads - 1) for i in range(3)]
-            expected = naive(base[layer][heads], tuned[layer][heads], list(result.sinks), causal=pair.causal)
+    for layer in result.layers:
+        for group in range(0, result.heads["tvd"].shape[1], 3):  # the naive loop takes three heads at a time
+            heads = [min(group + i, result.heads["tvd"].shape[1] - 1) for i in range(3)]
+            expected = naive(base[layer][heads], tuned[layer][heads], list(result.sinks), causal=result.causal)
             for name in COLUMNS:
                 ours = result.heads[name][layer, heads].tolist()
                 assert ours == pytest.approx(expected[name], abs=5e-6, nan_ok=True), (layer, heads, name)
@@ -80,7 +80,7 @@ def test_rollout_agrees_with_the_dense_way(question, result: Comparison) -> None
 def test_tokens_received_are_means_over_the_queries_that_see_them(question, result: Comparison) -> None:
     pair, text = question
     rows = torch.stack(dense(pair.tuned, text)).mean((0, 1))
-    queries = torch.arange(len(rows), 0, -1) if pair.causal else torch.full((len(rows),), len(rows))
+    queries = torch.arange(len(rows), 0, -1) if result.causal else torch.full((len(rows),), len(rows))
     assert result.received_tuned == pytest.approx((rows.sum(0) / queries).numpy(), abs=1e-6)
 
 
@@ -89,7 +89,7 @@ def test_a_head_opened_later_shows_the_same_number(question, result: Comparison)
     top = result.movers[0]
     maps = result.head(top.layer, top.head)
     assert maps.jsd_bits == pytest.approx(float(result.heads["jsd_bits"][top.layer, top.head]), abs=1e-6)
-    assert np.isnan(maps.base).any() == pair.causal
+    assert np.isnan(maps.base).any() == result.causal
     assert np.nansum(maps.tuned, axis=1) == pytest.approx(1, abs=1e-5)
     again = attncompare.head_maps(pair, text, top.layer, top.head)
     assert np.array_equal(again.delta, maps.delta, equal_nan=True)
@@ -148,7 +148,7 @@ def test_outputs_are_the_models_own(question, result: Comparison) -> None:
     for side in (pair.base, pair.tuned):
         with torch.no_grad():
             logits = side.model(**side.tokenizer(text, return_tensors="pt")).logits[0].double()
-        probabilities.append((logits[-1] if pair.causal else logits).softmax(-1))
+        probabilities.append((logits[-1] if result.causal else logits).softmax(-1))
     base, tuned = probabilities
     expected = float((tuned * (tuned / base).log2()).sum())
     assert result.outputs.kl_bits == pytest.approx(expected, abs=1e-5)
@@ -156,7 +156,7 @@ def test_outputs_are_the_models_own(question, result: Comparison) -> None:
     name, probability = result.outputs.tuned[0]
     assert probability == pytest.approx(float(tuned.max()), abs=1e-6)
     best = int(tuned.argmax())
-    assert name == (pair.tuned.tokenizer.decode([best]) if pair.causal else pair.labels[best])
+    assert name == (pair.tuned.tokenizer.decode([best]) if result.causal else pair.labels[best])
 
 
 def test_the_verdict_names_what_the_numbers_say(result: Comparison) -> None:
@@ -206,17 +206,18 @@ def test_a_long_text_takes_the_streaming_way_to_the_same_numbers(question, resul
 
 def test_progress_counts_up_and_can_stop_the_work(question) -> None:
     pair, text = question
+    layers = len(pair.stacks["self"].layers)
     TRACES.drop(lambda key: True)
     seen: list[tuple[str, int, int]] = []
 
     def stop(step: str, done: int, total: int) -> None:
         seen.append((step, done, total))
-        if len(seen) == pair.layers + 1:
+        if len(seen) == layers + 1:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
         compare(pair, text, progress=stop)
-    assert [done for _, done, _ in seen] == list(range(1, pair.layers + 2))
+    assert [done for _, done, _ in seen] == list(range(1, layers + 2))
     told: list[int] = []
     compare(pair, text, progress=lambda step, done, total: told.append(total - done))
     assert told == sorted(told, reverse=True)
@@ -228,8 +229,11 @@ def test_progress_counts_up_and_can_stop_the_work(question) -> None:
     [
         (lambda pair: compare(pair, "  "), "The text is empty"),
         (lambda pair: compare(pair, "dull " * 700), "take at most 512"),
-        (lambda pair: compare(pair, FILM, level="word"), "Level 'word' is not known"),
-        (lambda pair: compare(pair, FILM).head(6, 0), "L6.H0 does not exist: these models have layers 0 to 5"),
+        (lambda pair: compare(pair, FILM, level="letter"), "evel .*'letter'"),
+        (lambda pair: compare(pair, FILM, attention="cross"), "no attention 'cross': choose 'self'"),
+        (lambda pair: attncompare.head_maps(pair, FILM, 0, 0, queries=(3, 99)), r"within 0 to 15, got \(3, 99\)"),
+        (lambda pair: attncompare.head_maps(pair, FILM, 0, 0, keys=(3, 3)), "keys must be a window"),
+        (lambda pair: compare(pair, FILM).head(6, 0), "L6.H0 does not exist: these models attend in layers 0 to 5"),
         (lambda pair: attncompare.head_maps(pair, FILM, 0, 12), "heads 0 to 11"),
         (lambda pair: attncompare.head_maps(pair, FILM, -1, 0), "does not exist"),
         (lambda pair: attncompare.head_maps(pair, FILM, True, 0), "must be whole numbers, got True and 0"),
@@ -272,12 +276,34 @@ def test_several_blocks_give_the_same_numbers_as_one(question, result, monkeypat
     assert small.head(1, 1).base == pytest.approx(result.head(1, 1).base, abs=1e-6, nan_ok=True)
 
 
+@pytest.mark.parametrize("queries", [None, (0, 1), (7, 22), (9, 10)])
+@pytest.mark.parametrize("keys", [None, (3, 9)])
+def test_a_window_is_cut_from_the_whole_map(question, result, monkeypatch, queries, keys) -> None:
+    """Its rows come from several blocks, and the divergence stays the whole text's."""
+    pair, text = question
+    size = len(result.tokens)
+    queries = queries and (queries[0], min(queries[1], size))
+    whole = result.head(1, 2)
+    monkeypatch.setattr(blocks, "MIN_ROWS", 4)
+    monkeypatch.setattr(blocks, "BLOCK_CELLS", {"cpu": 0})
+    cut = attncompare.head_maps(pair, text, 1, 2, queries=queries, keys=keys)
+    (first, last), (left, right) = queries or (0, size), keys or (0, size)
+    assert (cut.queries, cut.keys) == ((first, last), (left, right))
+    assert cut.whole is (queries is None and keys is None)
+    for name in ("base", "tuned"):
+        expected = getattr(whole, name)[first:last, left:right]
+        assert np.allclose(getattr(cut, name), expected, atol=1e-6, equal_nan=True)
+    assert cut.jsd_bits == pytest.approx(whole.jsd_bits, abs=1e-6)
+    for line in cut.frame().tail(1).to_dict("records"):  # none where a causal window is masked as a whole
+        assert whole.tuned[int(line["query"]), int(line["key"])] == pytest.approx(line["tuned"], abs=1e-6)
+
+
 def test_maps_of_a_long_text_stay_out_of_the_json(embedded_pair, monkeypatch) -> None:
     maps = attncompare.head_maps(embedded_pair, FILM, 3, 9)
     assert maps.to_dict()["maps_omitted"] is None
     monkeypatch.setattr("attncompare.analyses.maps.FULL_TOKENS", 10)
     assert maps.to_dict()["base"] is None
-    assert maps.to_dict()["maps_omitted"] == "above 10 tokens"
+    assert maps.to_dict()["maps_omitted"] == "above 10 tokens: ask for a window of queries and keys"
 
 
 def test_one_causal_token_has_nothing_to_compare(tmp_path) -> None:

@@ -15,6 +15,7 @@ from attncompare.errors import CheckpointError, PairMismatch, UnsupportedModel
 from attncompare.models.architecture import check_plausible, check_same_shape, model_class, read_config
 from attncompare.models.checkpoint import any_folder, resolve
 from attncompare.models.heads import Models, adapter_models, full_models, output_kind
+from attncompare.models.opening import load_pair
 from tests.models.checkpoints import edit_json, edit_weights, model, refused, save, save_adapter
 
 SIZES = {"vocab_size": 40, "d_model": 32, "pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 1}
@@ -185,3 +186,19 @@ def test_models_that_read_no_text(tmp_path: Path) -> None:
     checkpoint = resolve(folder, any_folder)
     with refused(UnsupportedModel, "is a WhisperModel, which reads input_features and no text"):
         model_class(checkpoint, read_config(checkpoint))
+
+
+@pytest.mark.usefixtures("no_pair_is_kept")
+@pytest.mark.parametrize("family", ["t5", "bart", "marian"])
+def test_opened_as_a_pair(tmp_path: Path, family: str) -> None:
+    base = save(made := model("ForSeq2SeqLM", CONFIGS[family]), tmp_path / "base")
+    options = {"task_type": "SEQ_2_SEQ_LM", "target_modules": TARGETS[family], "base": str(base)}
+    first = save_adapter(made, tmp_path / "first", **options)
+    second = save_adapter(model("ForSeq2SeqLM", CONFIGS[family]), tmp_path / "second", seed=2, **options)
+    tuned = save(model("ForSeq2SeqLM", CONFIGS[family], seed=1), tmp_path / "tuned")
+    for sides in ((base, tuned), (base, first), (first, second)):
+        opened = load_pair(*sides, device="cpu")
+        assert list(opened.stacks) == ["self", "decoder", "cross"]
+        assert [len(stack.layers) for stack in opened.stacks.values()] == [2, 3, 3]
+        assert (opened.output_kind, opened.encoder_decoder) == ("next_token", True)
+        assert not torch.allclose(logits(opened.base.model), logits(opened.tuned.model), atol=1e-3)
