@@ -63,10 +63,10 @@ def check_same_shape(base: Any, tuned: Any) -> None:
         PairMismatch: if the attention of one has another shape than the other's.
     """
     first, second = _shape(base), _shape(tuned)
-    needed = ("model type", "layers", "query heads", "decoder layers", "decoder query heads")
-    differ = {title: (first.get(title), second.get(title)) for title in {**first, **second}}
-    differ = {title: values for title, values in differ.items() if values[0] != values[1]}
-    if differ.keys() & set(needed):
+    if not base.is_encoder_decoder or not tuned.is_encoder_decoder:  # then only encoders are loaded
+        first, second = ({title: side[title] for title in side if "decoder" not in title} for side in (first, second))
+    differ = {title: (value, second[title]) for title, value in first.items() if value != second[title]}
+    if differ.keys() - {"hidden size", "vocabulary"}:
         listed = ", ".join(f"{title} {values[0]} against {values[1]}" for title, values in differ.items())
         raise PairMismatch(f"Base and tuned differ in {listed}: give a checkpoint and the one it was tuned from.")
 
@@ -74,26 +74,31 @@ def check_same_shape(base: Any, tuned: Any) -> None:
 def _shape(config: Any) -> dict[str, Any]:
     """What of a configuration can be told apart from its weights, by the name that a person knows it by."""
     text = config.get_text_config(decoder=True)
-    encoder = getattr(config, "encoder", None) if config.is_encoder_decoder else None
-    first = config if hasattr(config, "num_hidden_layers") else (encoder or text)
-    found = {
+    nested = [getattr(config, "encoder", None)] if config.is_encoder_decoder else []
+    return {
         "model type": text.model_type,
-        "layers": getattr(first, "num_hidden_layers", None),
-        "query heads": getattr(first, "num_attention_heads", None),
-    }
-    if config.is_encoder_decoder:
-        found["decoder layers"] = _first(config, ("decoder_layers", "num_decoder_layers"), text, "num_hidden_layers")
-        names = ("decoder_attention_heads", "num_decoder_attention_heads")
-        found["decoder query heads"] = _first(config, names, text, "num_attention_heads")
-    return found | {
-        "hidden size": getattr(text, "hidden_size", None),
-        "vocabulary": getattr(text, "vocab_size", None),
+        "layers": _setting("num_hidden_layers", config, *nested, text),
+        "query heads": _setting("num_attention_heads", config, *nested, text),
+        "decoder layers": _setting("decoder_layers", config)
+        or _setting("num_decoder_layers", config)
+        or _setting("num_hidden_layers", text),
+        "decoder query heads": _setting("decoder_attention_heads", config)
+        or _setting("num_decoder_attention_heads", config)
+        or _setting("num_attention_heads", text),
+        "hidden size": _setting("hidden_size", text),
+        "vocabulary": _setting("vocab_size", text),
     }
 
 
-def _first(config: Any, names: tuple[str, ...], text: Any, otherwise: str) -> Any:
-    """The first of these settings that a configuration has, else one of its decoder's."""
-    return next((getattr(config, name) for name in names if hasattr(config, name)), getattr(text, otherwise, None))
+def _setting(name: str, *configs: Any) -> Any:
+    """A setting of the first configuration that has it; a list where it is one of each layer."""
+    for config in configs:
+        try:
+            if (value := getattr(config, name, None)) is not None:
+                return value
+        except RuntimeError:  # transformers' way to say that layers differ in it
+            return [getattr(layer, name, None) for layer in config.per_layer_config]
+    return None
 
 
 def model_class(tuned: Checkpoint, config: Any) -> Any:
@@ -149,33 +154,37 @@ def check_plausible(checkpoint: Checkpoint, chosen: Any, config: Any) -> None:
     """
     shapes = [torch.Size(shape) for _, shape in checkpoint.shapes().values()]
     stored = sum(shape.numel() for shape in shapes)
+    if described := _too_many(config, shapes) or _too_large(chosen, config, stored):
+        raise CheckpointError(
+            f"config.json of {checkpoint.id!r} describes {described}, but its weights hold {len(shapes)} tensors of "
+            f"{stored:,} numbers in all."
+        )
+
+
+def _too_many(config: Any, shapes: list[torch.Size]) -> str:
+    """Layers or experts that are more than the weights can be of: making a million modules would already be the damage."""
     stated = _shape(config)
-    layers = sum(stated.get(title) or 0 for title in ("layers", "decoder layers"))
-    described = f"{layers} layers"
-    if 1 <= layers <= len(shapes) and _experts(config) <= max(
-        len(shapes), *(max(shape, default=0) for shape in shapes)
-    ):  # building the modules of a million layers would already be the damage
-        try:
-            with torch.device("meta"), quiet():
-                model = getattr(chosen, "from_config", chosen)(config)
-        except Exception:  # then it can't be built to be filled either, and loading says why
-            return
-        numbers = sum(parameter.numel() for parameter in model.parameters())
-        # A head that the checkpoint lacks may be as large as its embeddings.
-        if numbers <= 2 * stored + 10_000_000:
-            return
-        described = f"{numbers:,} parameters"
-    raise CheckpointError(
-        f"config.json of {checkpoint.id!r} describes {described}, but its weights hold {len(shapes)} tensors of "
-        f"{stored:,} numbers in all."
-    )
+    layers = [stated[title] for title in ("layers", "decoder layers") if stated[title] is not None]
+    # An encoder's layers stand here twice; each of them has several tensors.
+    if layers and (min(layers) < 1 or sum(layers) > len(shapes)):
+        return f"{layers[0] if min(layers) < 1 else max(layers)} layers"
+    settings = config.get_text_config(decoder=True).to_dict().items()
+    experts = max((n for name, n in settings if name.endswith("experts") and isinstance(n, int)), default=0)
+    # Each expert is a module, or a row of one tensor of all.
+    most = max(len(shapes), *(max(shape, default=0) for shape in shapes))
+    return f"{experts} experts" if experts > most else ""
 
 
-def _experts(config: Any) -> int:
-    """The largest number of experts that a configuration states; each would be a module, or a row of a tensor."""
-    values = config.get_text_config(decoder=True).to_dict().items()
-    counts = [value for name, value in values if name.endswith("experts") and isinstance(value, int)]
-    return max(counts, default=0)
+def _too_large(chosen: Any, config: Any, stored: int) -> str:
+    """Parameters that are far more than the weights hold, counted on a model without numbers."""
+    try:
+        with torch.device("meta"), quiet():
+            model = getattr(chosen, "from_config", chosen)(config)
+    except Exception:  # then it can't be built to be filled either, and loading says why
+        return ""
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    # A head that the checkpoint lacks may be as large as its embeddings.
+    return f"{numbers:,} parameters" if numbers > 2 * stored + 10_000_000 else ""
 
 
 def _needs_code(checkpoint: Checkpoint) -> CheckpointError:

@@ -80,30 +80,21 @@ def adapter_models(
     headless = _matters(loaded, wanted - filled)
     second = twin(loaded.model, tuned, task=task)
     borrowed = not headless and _matters(loaded, wanted)
+    notes = _notes(loaded, wanted, borrowed, headless)
     if len(adapters) == 1:
-        return Models(loaded.model, second, borrowed, headless, _notes(loaded, wanted, borrowed, headless))
-    first, saved = adapters[0], adapter.saved_whole(adapters[0]).keys() & loaded.head
-    if saved and _own_head(first, tuned, loaded, chosen, names):
-        base, notes = twin(loaded.model, first, task=task), _notes(loaded, set(), False, headless)
-        return Models(base, second, False, headless, notes)
+        return Models(loaded.model, second, borrowed, headless, notes)
     tensors = loaded.model.state_dict()
     head = {name: tensors[name] for name in loaded.head if name in tensors}
-    if not saved:
-        base = twin(loaded.model, first, task=task, head=head)
-        return Models(base, second, borrowed, headless, _notes(loaded, wanted, borrowed, headless))
-    lent = {name: value.to(head[name]) for name, value in adapter.read(tuned, head).items()}
-    base = twin(loaded.model, first, task=task, head=head | lent)
-    notes = _notes(loaded, set(), False, headless) or (_OTHER_LABELS,)
-    return Models(base, second, not headless, headless, notes)
-
-
-def _own_head(first: Checkpoint, tuned: Checkpoint, loaded: Loaded, chosen: Any, names: list[dict[int, str]]) -> bool:
-    """Whether the head that the base's adapter saved answers the question that the tuned one's does."""
-    if (first.adapter or {}).get("task_type") != (tuned.adapter or {}).get("task_type"):
-        return False
-    tensors, saved = loaded.model.state_dict(), adapter.saved_whole(first)
-    fits = all(tuple(tensors[name].shape) == saved[name] for name in loaded.head if name in saved)
-    return fits and not (chosen.__name__.endswith(_LABELLED) and _differ(*names))
+    first, saved = adapters[0], adapter.saved_whole(adapters[0])
+    if not saved.keys() & head:
+        return Models(twin(loaded.model, first, task=task, head=head), second, borrowed, headless, notes)
+    fits = all(saved[name] == value.shape for name, value in head.items() if name in saved)
+    same_task = (first.adapter or {}).get("task_type") == task
+    if fits and same_task and not (chosen.__name__.endswith(_LABELLED) and _differ(*names)):
+        return Models(twin(loaded.model, first, task=task), second, False, headless, notes if headless else ())
+    head |= {name: value.to(head[name]) for name, value in adapter.read(tuned, head).items()}
+    base = twin(loaded.model, first, task=task, head=head)
+    return Models(base, second, not headless, headless, notes if headless else (_OTHER_LABELS,))
 
 
 def output_kind(models: Models, causal: bool) -> OutputKind:

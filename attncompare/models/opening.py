@@ -119,7 +119,7 @@ def _make_room(sources: Sources, device: torch.device, dtype: torch.dtype) -> No
 
 
 def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> tuple[Place, ...]:
-    """Make a model run the tap; the one place that does.
+    """Make a model run the tap, and say where its attention calls belong; the one place that does.
 
     Raises:
         UnsupportedModel: if its attention can't be read, or this machine can't run it in this precision.
@@ -136,10 +136,9 @@ def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> tuple[Pl
 
 
 def _pair(base: Side, tuned: Side, models: Models, key: str, notes: tuple[str, ...]) -> Pair:
-    inner = unwrapped(base.model)
     stacks = common_stacks(base.layout, tuned.layout)
     kind = output_kind(models, stacks["self"].causal)
-    labels = dict(inner.config.id2label) if kind == "label" else {}
+    labels = dict(unwrapped(base.model).config.id2label) if kind == "label" else {}
     return Pair(
         base,
         tuned,

@@ -1,5 +1,6 @@
 """Tiny checkpoints on disk, built from configurations: models, adapters and a tokenizer that knows a few words."""
 
+import copy
 import json
 import warnings
 from collections.abc import Iterator
@@ -55,9 +56,9 @@ def config(family: str, **changes: Any) -> Any:
 
 
 def model(kind: str, configuration: Any, seed: int = 0) -> Any:
-    """A model of the class ``AutoModel<kind>`` with random weights."""
+    """A model of the class ``AutoModel<kind>`` with random weights, on a copy of the configuration, since saving edits it."""
     torch.manual_seed(seed)
-    return getattr(transformers, f"AutoModel{kind}").from_config(configuration).eval()
+    return getattr(transformers, f"AutoModel{kind}").from_config(copy.deepcopy(configuration)).eval()
 
 
 def save(made: Any, folder: Path, *, tokenizer: bool = True) -> Path:

@@ -117,3 +117,17 @@ def test_an_interrupted_download_does_not_count(bert: Path, hub: Hub, monkeypatc
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with refused(CheckpointError, "not on this machine"):
         resolve("org/name", no_folder)
+
+
+def test_whose_token_is_sent(bert: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own; on a Space, where strangers choose the ids, nobody's: its owner's would open private models."""
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.add("org/mine", bert)
+    resolve("org/mine", no_folder)
+    assert hub.tokens == {"Bearer hf_secret"}
+    hub.tokens.clear()
+    monkeypatch.setenv("SPACE_ID", "org/space")
+    hub.add("org/other", bert)
+    resolve("org/other", no_folder)
+    assert hub.tokens == {None}
+    assert len(hub.downloads) > 2

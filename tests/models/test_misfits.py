@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
 
 from attncompare.errors import CheckpointError, PairMismatch, UnsupportedModel
 from attncompare.models.opening import load_pair
@@ -65,8 +67,37 @@ def test_configurations_that_make_no_model(folder: Callable[[str], Path], change
 def test_models_that_are_not_compared(ready: Path, tmp_path: Path, folder: Callable[[str], Path]) -> None:
     base = folder("bert/base")
     edit_json(base / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
-    with refused(UnsupportedModel, "quantised"):
+    with refused(UnsupportedModel, "quantised weights", "from before quantisation", "dtype='bfloat16'"):
         load_pair(base, ready / "bert/tuned", device="cpu")
+
+
+def test_quantised_weights_without_a_word(ready: Path, folder: Callable[[str], Path]) -> None:
+    """8-bit floating point would load without an error, and without the scales that belong to it."""
+    base = folder("bert/base")
+    name = "encoder.layer.0.output.dense.weight"
+    edit_weights(base / "model.safetensors", lambda t: t | {name: t[name].to(torch.float8_e4m3fn)})
+    with refused(UnsupportedModel, "quantised weights (F8_E4M3)"):
+        load_pair(base, ready / "bert/tuned", device="cpu")
+
+
+def test_every_misfit_is_named_at_once(ready: Path, tmp_path: Path) -> None:
+    other = save(model("", config("bert", num_hidden_layers=3, hidden_size=64, vocab_size=50)), tmp_path / "other")
+    with refused(
+        PairMismatch, "differ in layers 3 against 2, hidden size 64 against 32, vocabulary 50 against 40: give"
+    ):
+        load_pair(other, ready / "bert/tuned", device="cpu")
+
+
+def test_experts_by_the_million(tmp_path: Path) -> None:
+    mixture = transformers.MixtralConfig(
+        vocab_size=40, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=48, num_local_experts=4, max_position_embeddings=64,
+    )  # fmt: skip
+    path = save(model("ForCausalLM", mixture), tmp_path / "mixture")
+    load_pair(path, path, device="cpu")
+    edit_json(path / "config.json", num_local_experts=10**9)
+    with refused(CheckpointError, "describes 1000000000 experts, but its weights hold"):
+        load_pair(path, path, device="cpu")
 
 
 def test_code_in_a_checkpoint_is_never_run(ready: Path, folder: Callable[[str], Path]) -> None:
