@@ -11,8 +11,9 @@ from attncompare import plots
 from attncompare.analyses.routes import FULL_TOKENS, Routes
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.failures import failure, shown_errors
 from attncompare.ui.files import shown
-from attncompare.ui.questions import Answer, ask_rollout, failure, shown_errors
+from attncompare.ui.questions import Answer, ask_rollout
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
@@ -36,7 +37,8 @@ def draw_routes(routes: Routes, *, causal: bool) -> tuple[Any, Any]:
         )
     elif causal:
         note = f"No lift over uniform attention is shown: {routes.lift_omitted}."
-    return shown("rollout", plots.rollout(routes), plots.rollout_alt(routes)), f'<p class="reading">{escape(note)}</p>'
+    picture = shown("rollout", plots.rollout(routes), plots.rollout_alt(routes))
+    return picture, f'<p class="reading">{escape(note)}</p>'
 
 
 def start(answer: Answer | None) -> tuple[Any, ...]:
@@ -49,11 +51,15 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
         token = gr.update(value=last if result.causal else 0, maximum=last)
         if result.rollout is not None:
             return *OPENED, *draw_routes(result.rollout, causal=result.causal), gr.update(visible=False), token, ""
-        why = (
-            f"This text has {last + 1} tokens; above {FULL_TOKENS} the whole matrix is not computed. "
-            "Choose one output token and follow it."
-        )
-        return *OPENED, None, f'<p class="reading">{escape(why)}</p>', gr.update(visible=True), token, ""
+        rollable = result.attention != "cross"
+        why = f"No rollout: {result.rollout_omitted}. Switch to the encoder or the decoder."
+        if rollable:
+            why = (
+                f"The whole matrix is computed up to {FULL_TOKENS} tokens, and this text is longer. Choose one output token "
+                "and follow it."
+            )
+        note = f'<p class="reading">{escape(why)}</p>'
+        return *OPENED, gr.update(value=None, visible=False), note, gr.update(visible=rollable), token, ""
 
 
 def run(local: LocalRule, answer: Answer | None, token: float | None) -> Iterator[tuple[Any, ...]]:
@@ -91,6 +97,7 @@ def flow_tab(answer: gr.State, local: LocalRule) -> None:
             picture = gr.Image(elem_id="rollout", **PICTURE)
             note = gr.HTML(elem_id="lift")
 
-    answer.change(start, answer, [waiting, content, picture, note, long, token, status], **DRAWING)
     followed = gr.on([go.click, token.submit], partial(run, local), [answer, token], [picture, note, status], **PRIVATE)
+    starting = [waiting, content, picture, note, long, token, status]
+    answer.change(start, answer, starting, cancels=[followed], **DRAWING)
     stop.click(lambda: note_html("Cancelled."), None, status, cancels=[followed], queue=False, **PRIVATE)

@@ -7,10 +7,14 @@ which inserts it as it is. (A Handlebars ``{{value}}`` would not do: gradio eval
 import re
 from html import escape
 from textwrap import shorten
+from typing import Any
+
+import numpy as np
 
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.verdict import NO_YARDSTICK
-from attncompare.attention import Check, CheckpointInfo
+from attncompare.attention import AttentionKind, Check, CheckpointInfo
+from attncompare.metrics import METRICS
 from attncompare.ui.work import Step
 
 CAUTIONS = ("one text: test many before believing it", "attention is not an explanation")
@@ -28,6 +32,18 @@ tuned to tell good film reviews from bad ones. It needs no network.</p></section
 _HEAD = re.compile(r"\bL\d+\.H\d+\b")
 _QUOTED = re.compile("‘(.+?)’")
 
+KINDS: dict[AttentionKind, str] = {
+    "self": "self-attention: of the text over itself",
+    "decoder": "decoder self-attention: of the target over itself",
+    "cross": "cross-attention: of the decoder's target over the encoder's text",
+}
+
+_PATHS = {
+    "tap": "tap: rows from queries and keys, float32",
+    "tap-own": "tap through the family's own attention, float32",
+    "dense": "dense: all weights at once, as the family's eager attention returns them",
+}
+
 TEXT_SHOWN = 240
 """Characters of the text in the receipt."""
 
@@ -35,7 +51,7 @@ TEXT_SHOWN = 240
 def progress_html(step: Step) -> str:
     """What is being done, with a bar; the bar has no length where the end can't be seen."""
     length = f' value="{step.done}" max="{step.total}"' if step.total else ""
-    count = f": {step.done} of {step.total} layer passes" if step.total else " …"
+    count = f": {step.done} of {step.total}" if step.total else " …"
     return (
         f'<div class="status busy" role="status"><progress aria-label="progress"{length}></progress>'
         f"<span>{escape(step.name)}{count}</span></div>"
@@ -85,10 +101,75 @@ def _label(check: Check) -> str:
 def _receipt(comparison: Comparison) -> str:
     rows = [("base", _checkpoint(comparison.base)), ("tuned", _checkpoint(comparison.tuned))]
     rows.append(("text", shorten(comparison.text, TEXT_SHOWN, placeholder=" …")))
-    rows.append(("tokens", f"{len(comparison.tokens)}, of them {len(comparison.sinks)} sinks"))
+    rows += _read(comparison)
+    rows.append(("attention", KINDS[comparison.attention]))
+    rows.append(("computed by", " · ".join(dict.fromkeys(_PATHS[side.attention_path] for side in sides(comparison)))))
+    rows.append(("aligned by", _alignment(comparison.alignment)))
+    rows.append(("tokens", _tokens(comparison)))
+    rows.append(("not measured", _not_measured(comparison)))
     rows += [(_label(check), ("" if check.passed else "FAILED: ") + check.detail) for check in comparison.checks]
     lines = "".join(f"<dt>{escape(name)}</dt><dd><bdi>{escape(detail)}</bdi></dd>" for name, detail in rows)
     return f"<details><summary>Receipt: what was compared, and what was checked</summary><dl>{lines}</dl></details>"
+
+
+def sides(comparison: Comparison) -> tuple[CheckpointInfo, CheckpointInfo]:
+    """Both checkpoints."""
+    return comparison.base, comparison.tuned
+
+
+def _read(comparison: Comparison) -> list[tuple[str, str]]:
+    """How the text was read, as far as that was asked for."""
+    names = {"text_pair": "second text", "target": "target text", "read": "as it was read"}
+    found = [(name, comparison.reading.get(key)) for key, name in names.items()]
+    return [
+        (name, shorten(value, TEXT_SHOWN, placeholder=" …"))
+        for name, value in found
+        if isinstance(value, str) and value != comparison.text
+    ]
+
+
+def _alignment(record: dict[str, Any]) -> str:
+    """The alignment in a sentence, with the attention that it leaves out."""
+    if record["level"] == "token":
+        return f"token: both models read the same {record['units']} tokens"
+    what = "words" if record["level"] == "word" else "units that both tokenizers share"
+    made = f"{record['units']} {what}, of {record['tokens_base']} and {record['tokens_tuned']} tokens"
+    left = [
+        f"{name} {_share(record[f'unaligned_{name}'])} ({len(tokens)} tokens)"
+        for name in ("base", "tuned")
+        if (tokens := record[f"unaligned_tokens_{name}"])
+    ]
+    return f"{made}; attention left out, on tokens without a partner: {', '.join(left)}" if left else made
+
+
+def _share(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.1%}"
+
+
+def _tokens(comparison: Comparison) -> str:
+    """How many there are, and of which kinds."""
+    queries, keys = comparison.tokens, comparison.key_tokens
+    written = sum(token.generated for token in queries)
+    second = sum(token.segment == 1 for token in queries)
+    parts = [f"{len(queries)}" if keys is queries else f"{len(queries)} queries, {len(keys)} keys"]
+    parts.append(f"{len(comparison.sinks)} sinks")
+    parts += [f"{written} written by a model"] if written else []
+    parts += [f"{second} of the second text"] if second else []
+    return ", ".join(parts)
+
+
+def _not_measured(comparison: Comparison) -> str:
+    """The numbers that are blank, which is not the same as 0."""
+    blank = {
+        METRICS[name].title: int(np.isnan(values).sum()) for name, values in comparison.heads.items() if name in METRICS
+    }
+    every = comparison.heads["jsd_bits"].size
+    parts = [f"{title} ({'all' if count == every else count} heads)" for title, count in blank.items() if count]
+    if comparison.rollout is None:
+        parts.append(f"Rollout ({comparison.rollout_omitted})")
+    if comparison.outputs.kind == "none":
+        parts.append("Answers (these models give none)")
+    return "; ".join(parts) or "nothing: every number of every head was measured"
 
 
 def _checkpoint(info: CheckpointInfo) -> str:

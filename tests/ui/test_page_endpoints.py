@@ -10,7 +10,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from attncompare.metrics import COLUMNS
-from attncompare.ui.questions import MAX_CHARACTERS, Answer
+from attncompare.ui.questions import Answer
+from attncompare.ui.reading import MAX_CHARACTERS
 from tests.ui.conftest import LONG_TEXT, NEGATION, Served
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -14,11 +14,13 @@ from attncompare import METRICS
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
-from attncompare.ui import changed, flow, header, questions
+from attncompare.ui import changed, distance, flow, header, one_head, questions
+from attncompare.ui.failures import UNEXPECTED, failure
 from attncompare.ui.files import asset, examples, numbers, table
-from attncompare.ui.questions import MAX_CHARACTERS, UNEXPECTED, Answer, failure, question
+from attncompare.ui.questions import Answer, question
+from attncompare.ui.reading import MAX_CHARACTERS
 from attncompare.ui.verdict import CAUTIONS, error_html, verdict_html
-from tests.ui.conftest import LONG_TEXT
+from tests.ui.conftest import LONG_TEXT, PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SKIPPED = gr.skip()
@@ -29,11 +31,12 @@ def last_of(steps: Generator[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def test_compare_shows_work_then_the_same_verdict_as_python(answer: Answer) -> None:
-    steps = list(header.run(any_folder, "", "", answer.question.text))
+    steps = list(header.run(any_folder, "", "", answer.question.text, *PLAIN))
     assert "starting" in steps[0][1]
-    assert steps[0][3]["interactive"] is False
-    assert steps[0][4]["interactive"] is True
-    result, status, verdict, compare, cancel = steps[-1]
+    assert steps[0][5]["interactive"] is False
+    assert steps[0][6]["interactive"] is True
+    result, status, verdict, kind, _, compare, cancel = steps[-1]
+    assert kind["visible"] is False
     assert result.comparison.verdict == answer.comparison.verdict
     assert result.comparison.movers[0].name in verdict
     assert status == ""
@@ -51,14 +54,14 @@ def test_compare_shows_work_then_the_same_verdict_as_python(answer: Answer) -> N
     ],
 )
 def test_an_error_is_one_sentence_and_leaves_the_answer(tuned: str, text: str, expected: str) -> None:
-    steps = header.run(any_folder, "", tuned, text)
+    steps = header.run(any_folder, "", tuned, text, *PLAIN)
     shown = []
     with pytest.raises(gr.Error) as raised:
         shown.extend(steps)  # extend keeps what came before the error
     assert expected in raised.value.message
     assert "\n" not in raised.value.message
     assert raised.value.print_exception is False
-    kept, status, verdict, compare, _ = shown[-1]
+    kept, status, verdict, _, _, compare, _ = shown[-1]
     assert kept == SKIPPED
     assert verdict == SKIPPED
     assert 'role="alert"' in status
@@ -79,11 +82,13 @@ def test_a_question_is_checked() -> None:
 
 
 def test_start_opens_the_head_that_moved_most(answer: Answer) -> None:
-    waiting, _, grid, layer, head = changed.start(answer, "jsd_bits")
+    waiting, _, grid, layer, head, part, *window = changed.start(answer, "jsd_bits")
     top = answer.comparison.movers[0]
     assert waiting["visible"] is False
     assert (layer["value"], head["value"]) == (top.layer, top.head)
     assert (len(layer["choices"]), len(head["choices"])) == (6, 12)
+    assert part["visible"] is False
+    assert [number["value"] for number in window] == [0, 14, 0, 14]
     assert Path(grid["value"]).read_bytes().startswith(PNG)
     assert top.name in grid["alt_text"]
 
@@ -102,9 +107,9 @@ def test_another_metric_is_another_picture(answer: Answer) -> None:
 
 
 def test_a_head_is_drawn_also_when_its_trace_has_gone(answer: Answer) -> None:
-    before = changed.draw_head(any_folder, answer, 2, 5)["value"]
+    before = last_of(one_head.draw(any_folder, answer, 2, 5))[0]["value"]
     TRACES.drop(lambda key: True)
-    assert changed.draw_head(any_folder, answer, 2, 5)["value"] == before
+    assert last_of(one_head.draw(any_folder, answer, 2, 5))[0]["value"] == before
 
 
 def test_a_cell_is_found_from_the_pixel_that_was_clicked(answer: Answer) -> None:
@@ -121,16 +126,22 @@ def test_files_hold_the_numbers(answer: Answer) -> None:
     assert json.loads(Path(as_json["value"]).read_text("utf-8")) == answer.comparison.to_dict()
     assert len(pd.read_csv(as_csv["value"])) == 72
     assert (Path(as_json["value"]).name, Path(as_csv["value"]).name) == ("comparison.json", "heads.csv")
-    assert numbers(answer.comparison) == as_json["value"]
-    assert table(answer.comparison) == as_csv["value"]
+    assert numbers("comparison", answer.comparison.to_dict()) == as_json["value"]
+    assert table("heads", answer.comparison.frame()) == as_csv["value"]
 
 
 def test_nothing_is_drawn_before_there_is_an_answer() -> None:
     assert changed.draw_heads(None, "jsd_bits", 0, 0) == SKIPPED
-    assert changed.draw_head(any_folder, None, 0, 0) == SKIPPED
-    assert set(map(str, changed.start(None, "jsd_bits"))) == {str(SKIPPED)}
-    assert set(map(str, flow.start(None))) == {str(SKIPPED)}
-    assert list(flow.run(any_folder, None, 0)) == []
+    for skipped in (changed.start(None, "jsd_bits"), flow.start(None), distance.start(None), one_head.everything(None)):
+        assert set(map(str, skipped)) == {str(SKIPPED)}
+    for steps in (
+        one_head.draw(any_folder, None, 0, 0),
+        changed.draw_top(any_folder, None),
+        flow.run(any_folder, None, 0),
+        distance.run(any_folder, None),
+        header.switch(any_folder, None, "cross"),
+    ):
+        assert list(steps) == []
 
 
 def test_flow_draws_a_short_text_whole(answer: Answer) -> None:
@@ -140,11 +151,11 @@ def test_flow_draws_a_short_text_whole(answer: Answer) -> None:
 
 
 def test_flow_follows_one_token_of_a_long_causal_text(long_pair: tuple[str, str]) -> None:
-    result = last_of(header.run(any_folder, *long_pair, LONG_TEXT))[0]
+    result = last_of(header.run(any_folder, *long_pair, LONG_TEXT, *PLAIN))[0]
     assert result.comparison.rollout is None
     _, _, picture, note, long, token, _ = flow.start(result)
-    assert picture is None
-    assert "600 tokens" in note
+    assert picture["visible"] is False
+    assert "up to 512 tokens" in note
     assert long["visible"] is True
     assert token["value"] == 599
     drawn, lift, status = last_of(flow.run(any_folder, result, 599))
