@@ -6,6 +6,7 @@
 """
 
 from attncompare.analyses.comparison import Comparison, compare
+from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, head_maps
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.errors import AttnCompareError
@@ -21,9 +22,11 @@ __all__ = [
     "HeadMaps",
     "Metric",
     "Pair",
+    "Reach",
     "Routes",
     "compare",
     "head_maps",
     "load_pair",
+    "reach",
     "rollout",
 ]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attncompare.errors import PairMismatch
 from attncompare.metrics.kernel import Block
-from attncompare.models.calls import AttentionCall
+from attncompare.models.merged import AnyCall
 
 BLOCK_CELLS = {"cpu": 2**18, "cuda": 2**26}
 """Attention weights of one model in a block, by device: 1 MB of float32 stays in a processor's cache (the fastest of
@@ -18,7 +18,7 @@ MIN_ROWS = 32
 """Fewer queries a block would spend the time on calls: at 2048 tokens 4 rows took 1.7 times as long as 32."""
 
 
-def spans(call: AttentionCall) -> Iterator[tuple[int, int]]:
+def spans(call: AnyCall) -> Iterator[tuple[int, int]]:
     """``start, stop`` of each block of queries."""
     cells = BLOCK_CELLS.get(call.device.type, BLOCK_CELLS["cpu"])
     rows = max(MIN_ROWS, cells // (call.heads * call.keys))
@@ -26,7 +26,7 @@ def spans(call: AttentionCall) -> Iterator[tuple[int, int]]:
         yield start, min(start + rows, call.queries)
 
 
-def head_map(call: AttentionCall, head: int) -> Float[Tensor, "query key"]:
+def head_map(call: AnyCall, head: int) -> Float[Tensor, "query key"]:
     """One head's attention over the whole text, 0 where masked; the other heads never exist beyond a block."""
     rows = torch.zeros(call.queries, call.keys, dtype=torch.float32)
     for start, stop in spans(call):
@@ -35,7 +35,7 @@ def head_map(call: AttentionCall, head: int) -> Float[Tensor, "query key"]:
     return rows
 
 
-def blocks(base: AttentionCall, tuned: AttentionCall) -> Iterator[Block]:
+def blocks(base: AnyCall, tuned: AnyCall) -> Iterator[Block]:
     """The layer's rows in both models, block by block.
 
     Raises:

@@ -41,7 +41,8 @@ class Comparison:
     text: str
     """As it was asked."""
     reading: dict[str, Any]
-    """How it was read: sentence pair, target, chat, generation, and ``read``, the text that offsets of tokens refer to."""
+    """How it was read: ``texts``, which the offsets of tokens refer to (rendered, continued, a sentence pair),
+    ``target_text``, which a decoder's do, and ``notes``."""
     attention: AttentionKind
     level: str
     """token: every position is a token of the models' shared tokenizer; shared, word: tokens merged, see ``alignment``."""
@@ -81,9 +82,7 @@ class Comparison:
             raise BadInput(f"There is no metric {name!r}: choose one of {', '.join(METRICS)}.")
         return self.heads[name]
 
-    def head(
-        self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None
-    ) -> HeadMaps:
+    def head(self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None) -> HeadMaps:
         """One head's maps in both models, from the trace that this comparison left behind.
 
         ``queries`` and ``keys`` are windows ``(start, stop)``, as in :func:`attncompare.head_maps`.
@@ -151,9 +150,7 @@ class Comparison:
         return f"<p>{escape(self.verdict)}</p>{top.to_html(index=False, float_format='{:.3f}'.format)}"
 
 
-def compare(
-    pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]
-) -> Comparison:
+def compare(pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]) -> Comparison:
     """Compare the attention of both models of ``pair`` on ``text``, head by head.
 
     How the text is read (all keyword arguments, none needed):
@@ -174,7 +171,7 @@ def compare(
     question = prepare(pair, text, progress=progress, **reading)
     no_rollout = omitted(question)
     rollout = None if no_rollout else RolloutWalk(question)
-    left_out = LeftOut()
+    left_out = LeftOut(), LeftOut()
     numbers: list[LayerNumbers] = []
 
     def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
@@ -198,10 +195,10 @@ def compare(
         base=pair.base.info,
         tuned=pair.tuned.info,
         text=text,
-        reading=question.asked(),
+        reading=question.to_dict(),
         attention=question.attention,
         level=question.level,
-        alignment=question.alignment_record(left_out),
+        alignment=question.queries.to_dict(*(side.share or 0.0 for side in left_out)),
         tokens=question.query_tokens,
         key_tokens=question.key_tokens,
         sinks=question.sinks,

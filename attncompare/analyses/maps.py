@@ -136,7 +136,8 @@ def _require(layer: Any, head: Any, layers: tuple[int, ...], heads: int) -> None
         return
     known = f"{layers[0]} to {layers[-1]}" if len(layers) == layers[-1] - layers[0] + 1 else ", ".join(map(str, layers))
     raise BadInput(
-        f"Head {head_name(layer, head)} does not exist: these models attend in layers {known} and have heads 0 to {heads - 1}."
+        f"Head {head_name(layer, head)} does not exist: these models attend in layers {known} and "
+        f"have heads 0 to {heads - 1}."
     )
 
 
@@ -164,7 +165,9 @@ def _maps(
     for block in blocks(*question.views(*calls)):
         sides = (block.base[head], block.tuned[head])
         several = _several(sides[0], block.visible)
-        sums += torch.stack([measure(*sides)[several].double().sum().cpu() for measure in (jsd_bits, wasserstein_tokens)])
+        sums += torch.stack(
+            [measure(*sides)[several].double().sum().cpu() for measure in (jsd_bits, wasserstein_tokens)]
+        )
         counted += int(several.sum())
         inside = slice(max(first - block.start, 0), max(last - block.start, 0))
         at = slice(max(block.start - first, 0), None)
@@ -173,7 +176,15 @@ def _maps(
             window[side, at][: len(part)] = part
     bits, moved = (float(value) / counted if counted else float("nan") for value in sums)
     return HeadMaps(
-        layer, head, question.query_tokens, question.key_tokens, *shown, frozen(window[0]), frozen(window[1]), bits, moved
+        layer,
+        head,
+        question.query_tokens,
+        question.key_tokens,
+        *shown,
+        frozen(window[0]),
+        frozen(window[1]),
+        bits,
+        moved,
     )
 
 

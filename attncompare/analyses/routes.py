@@ -85,7 +85,7 @@ def omitted(question: PairText) -> str | None:
     """Why there is no full rollout of this question; None where there is one."""
     if question.attention == "cross":
         return "rollout follows attention from layer to layer, and cross-attention never feeds itself"
-    if max(len(units) for units in (question.queries.base, question.queries.tuned)) > FULL_TOKENS:
+    if max(len(side) for side in (question.queries.base_tokens, question.queries.tuned_tokens)) > FULL_TOKENS:
         return f"above {FULL_TOKENS} tokens: ask rollout(pair, text, token=…) for one row"
     return None
 
@@ -116,10 +116,12 @@ class RolloutWalk:
 
     def __init__(self, question: PairText) -> None:
         self._question = question
-        sizes = [len(encoding.attending(question.attention)) for encoding in (question.base, question.tuned)]
+        sizes = [len(side) for side in (question.queries.base_tokens, question.queries.tuned_tokens)]
         self._flows = [_Flow(size) for size in sizes]
         # Where the tokens are the same so are the masks, and with them the null.
-        self._nulls = [_Flow(size) for size in sizes[: 1 if question.level == "token" else 2]] if question.causal else []
+        self._nulls = (
+            [_Flow(size) for size in sizes[: 1 if question.level == "token" else 2]] if question.causal else []
+        )
 
     def add(self, block: Block) -> None:
         """Take one block of the current layer; with merged tokens :meth:`end_layer` reads the models' own rows instead."""
@@ -147,7 +149,9 @@ class RolloutWalk:
 
     def routes(self) -> Routes:
         """The result over all output tokens."""
-        return _routes(self._question, None, [flow.rollout for flow in self._flows], [flow.rollout for flow in self._nulls])
+        return _routes(
+            self._question, None, [flow.rollout for flow in self._flows], [flow.rollout for flow in self._nulls]
+        )
 
 
 def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query key"]:
@@ -246,7 +250,9 @@ def _follow(calls: list[AttentionCall], tokens: Sequence[int], *, uniform: bool)
     return share
 
 
-def _routes(question: PairText, token: int | None, rows: Sequence[Tensor | None], nulls: Sequence[Tensor | None]) -> Routes:
+def _routes(
+    question: PairText, token: int | None, rows: Sequence[Tensor | None], nulls: Sequence[Tensor | None]
+) -> Routes:
     """Rollout over tokens as a result over what the comparison is about; ``token`` is the only output, if there is one."""
     tokens = question.query_tokens
     queries = tuple(range(len(tokens))) if token is None else (token,)

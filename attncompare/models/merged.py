@@ -1,8 +1,8 @@
 """One layer's attention over units instead of tokens: keys are summed, queries averaged (Clark et al. 2019, section 4.1).
 
 A word is looked at as much as its tokens together, and looks where its tokens look on average. Tokens that belong to no
-unit are left out on both axes: every row is divided by what it gives to the keys that are left, before rows are averaged, and
-how much was left out is kept. Rows are merged block by block; nothing over all tokens and all tokens is ever made.
+unit are left out on both axes: every row is divided by what it gives to the keys that are left, before rows are averaged,
+and how much was left out is kept. Rows are merged block by block; nothing over all tokens and all tokens is ever made.
 
 Knows nothing about tokenizers: a unit is a set of positions.
 """
@@ -257,3 +257,7 @@ def _grown(total: Tensor | None, more: Tensor) -> Tensor:
     if total is None:
         return more
     return nn.functional.pad(total, (0, more.shape[-1] - total.shape[-1])) + more
+
+
+AnyCall = AttentionCall | MergedCall
+"""What can be asked for rows: of tokens, or of units."""

@@ -58,6 +58,11 @@ class Pair:
     """What a reader of a result should know about how the pair was loaded."""
 
     @property
+    def causal(self) -> bool:
+        """Whether the models are decoders only, in which a token sees nothing that comes after it."""
+        return self.stacks["self"].causal
+
+    @property
     def encoder_decoder(self) -> bool:
         """Whether the models have an encoder and a decoder."""
         return "decoder" in self.stacks
@@ -82,12 +87,16 @@ def common_stacks(base: tuple[Place, ...], tuned: tuple[Place, ...]) -> dict[Att
     """
     sides = [[(place.attention, place.layer, place.heads, place.null) for place in side] for side in (base, tuned)]
     if sides[0] != sides[1]:
-        raise PairMismatch("Base and tuned attend in different layers or heads: give a model and the one tuned from it.")
+        raise PairMismatch(
+            "Base and tuned attend in different layers or heads: give a model and the one tuned from it."
+        )
     stacks = {}
     for kind in dict.fromkeys(place.attention for place in base):
         places = [place for place in base if place.attention == kind]
         if len({(place.heads, place.null) for place in places}) > 1:
-            raise UnsupportedModel("The layers of these models differ in heads or logit sinks, so they are no one grid.")
+            raise UnsupportedModel(
+                "The layers of these models differ in heads or logit sinks, so they are no one grid."
+            )
         first = places[0]
         causal = any(place.causal for place in places)
         stacks[kind] = Stack(tuple(place.layer for place in places), first.heads, causal, first.null)

@@ -17,15 +17,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.attention import AttentionKind, Progress
-from attncompare.errors import UnsupportedModel
+from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.cache import Cache
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
 from attncompare.models.pair import PAIRS, Pair, Side
-from attncompare.models.reading import PairText, TraceKey, dense_bytes, is_dense
+from attncompare.models.reading import PairText
 
 TRACE_LIMIT_BYTES = 512 * 2**20
+
+DENSE_LIMIT_BYTES = 2 * 2**30
+"""Largest attention of one model on the dense way, over all layers and heads."""
 
 TRACE_LIMIT = 16
 """Most traces kept. One that was recorded after its pair had been evicted holds that pair's weights until its turn comes."""
@@ -76,7 +79,9 @@ def _forget(pair_key: str, _: Pair) -> None:
 PAIRS.on_evict.append(_forget)
 
 
-def walk(pair: Pair, question: PairText, visit: Visit, progress: Progress | None = None) -> tuple[Tensor | None, Tensor | None]:
+def walk(
+    pair: Pair, question: PairText, visit: Visit, progress: Progress | None = None
+) -> tuple[Tensor | None, Tensor | None]:
     """Visit every layer of the question's stack in both models, first to last, as ``visit(place, base_call, tuned_call)``.
 
     Returns the logits of both models' answers. ``progress`` may raise to stop the work within one layer.
@@ -156,8 +161,12 @@ def _one_call(pair: Pair, question: PairText, side: Side, layer: int) -> Attenti
 
 def _run(pair: Pair, question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
     """One recorded pass; the logits of the answer: class logits, or those of the next token."""
+    _check_dense(side, question.longest)
     device = torch.device(side.info.device)
-    inputs: dict[str, Any] = {name: value.to(device) for name, value in (question.base if side is pair.base else question.tuned).inputs.items()}
+    inputs: dict[str, Any] = {
+        name: value.to(device)
+        for name, value in (question.base if side is pair.base else question.tuned).inputs.items()
+    }
     if pair.output_kind == "next_token" and _keeps_logits(side.model):
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
 
@@ -190,12 +199,27 @@ def _keeps_logits(model: Any) -> bool:
 def _estimated_bytes(pair: Pair, question: PairText) -> int:
     """Upper bound of both traces, as if every query head had keys of its own."""
     tokens = question.longest
-    if is_dense(pair):
-        return 2 * dense_bytes(pair, tokens)
+    if "dense" in (pair.base.info.attention_path, pair.tuned.info.attention_path):
+        return 2 * _dense_bytes(pair.base, tokens)
     config = pair.base.model.config.get_text_config()
     heads = max(stack.heads for stack in pair.stacks.values())
     size = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or config.hidden_size // heads
     return 2 * 2 * len(pair.base.layout) * heads * size * pair.base.model.dtype.itemsize * tokens
+
+
+def _dense_bytes(side: Side, tokens: int) -> int:
+    """Bytes of a model's float32 weights over all layers and heads."""
+    return 4 * sum(place.heads for place in side.layout) * tokens**2
+
+
+def _check_dense(side: Side, tokens: int) -> None:
+    """Before anything runs: the dense way needs memory that grows with the square of the text."""
+    if side.info.attention_path == "dense" and _dense_bytes(side, tokens) > DENSE_LIMIT_BYTES:
+        fits = int((DENSE_LIMIT_BYTES / _dense_bytes(side, 1)) ** 0.5)
+        raise BadInput(
+            f"{side.info.model_class} returns its attention only as a whole, which takes "
+            f"{_dense_bytes(side, tokens) / 1e9:.1f} GB for these {tokens} tokens: shorten the text to {fits} tokens."
+        )
 
 
 def _unheard(step: str, done: int, total: int) -> None:

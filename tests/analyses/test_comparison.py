@@ -230,7 +230,7 @@ def test_progress_counts_up_and_can_stop_the_work(question) -> None:
         (lambda pair: compare(pair, "  "), "The text is empty"),
         (lambda pair: compare(pair, "dull " * 700), "take at most 512"),
         (lambda pair: compare(pair, FILM, level="letter"), "evel .*'letter'"),
-        (lambda pair: compare(pair, FILM, attention="cross"), "no 'cross' attention: choose 'self'"),
+        (lambda pair: compare(pair, FILM, attention="cross"), "no attention 'cross': choose 'self'"),
         (lambda pair: attncompare.head_maps(pair, FILM, 0, 0, queries=(3, 99)), r"within 0 to 15, got \(3, 99\)"),
         (lambda pair: attncompare.head_maps(pair, FILM, 0, 0, keys=(3, 3)), "keys must be a window"),
         (lambda pair: compare(pair, FILM).head(6, 0), "L6.H0 does not exist: these models attend in layers 0 to 5"),

@@ -1,0 +1,95 @@
+"""How far heads look, against the whole maps of the same models."""
+
+import json
+
+import numpy as np
+import pytest
+
+import attncompare
+from attncompare.analyses import blocks
+from attncompare.errors import BadInput
+from attncompare.metrics.reach import BANDS
+from tests.conftest import WORDS, tiny_pair
+
+LONG = " ".join(WORDS[3 + (11 * i + i * i) % 90] for i in range(100))
+"""A text of 100 words: some of them are far from each other."""
+
+
+@pytest.fixture(scope="module", params=["bert", "gpt2", "mistral"])
+def pair(request, tmp_path_factory) -> attncompare.Pair:
+    return tiny_pair(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def found(pair) -> attncompare.Reach:
+    return attncompare.reach(pair, LONG)
+
+
+def test_masses_are_those_of_the_maps(pair, found) -> None:
+    result = attncompare.compare(pair, LONG)
+    size = len(result.tokens)
+    distance = np.abs(np.arange(size)[:, None] - np.arange(size))
+    inside = {"near": distance <= 8, "mid": (distance > 8) & (distance <= 64), "far": distance > 64}
+    for layer, head in ((0, 0), (2, 3)):
+        maps = result.head(layer, head)
+        seen = ~np.isnan(maps.base)
+        for band in BANDS:
+            for ours, rows in ((found.base, maps.base), (found.tuned, maps.tuned)):
+                expected = np.nansum(np.where(inside[band], rows, 0), axis=1).mean()
+                assert ours[band][layer, head] == pytest.approx(expected, abs=1e-5)
+            uniform = ((seen & inside[band]).sum(1) / seen.sum(1)).mean()
+            assert found.uniform[band][layer] == pytest.approx(uniform, abs=1e-6)
+    for side in (found.base, found.tuned, found.uniform):
+        assert sum(side[band] for band in BANDS) == pytest.approx(1, abs=1e-5)
+
+
+def test_links_are_the_largest_far_content_cells(pair, found) -> None:
+    result = attncompare.compare(pair, LONG)
+    best: dict[tuple[int, int], float] = {}
+    for layer in result.layers:
+        for head in range(4):
+            maps = result.head(layer, head)
+            strength = np.nan_to_num(np.maximum(maps.base, maps.tuned))
+            for query, key in np.argwhere(strength > 0.02):
+                if abs(query - key) > 64 and key not in result.sinks:
+                    best[query, key] = max(best.get((query, key), 0), strength[query, key])
+    expected = sorted(best.values(), reverse=True)[:20]
+    ours = [max(link.base, link.tuned) for link in found.links]
+    assert ours[: len(expected)] == pytest.approx(expected, abs=1e-5)
+    for link in found.links:
+        maps = result.head(link.layer, link.head)
+        assert link.distance == abs(link.query - link.key) > 64
+        assert (link.base, link.tuned) == pytest.approx(
+            (maps.base[link.query, link.key], maps.tuned[link.query, link.key]), abs=1e-6
+        )
+    assert len({(link.query, link.key) for link in found.links}) == len(found.links)
+
+
+def test_several_blocks_give_the_same(pair, found, monkeypatch) -> None:
+    monkeypatch.setattr(blocks, "MIN_ROWS", 7)
+    monkeypatch.setattr(blocks, "BLOCK_CELLS", {"cpu": 0})
+    small = attncompare.reach(pair, LONG)
+    for band in BANDS:
+        assert small.tuned[band] == pytest.approx(found.tuned[band], abs=1e-6)
+    assert [(link.query, link.key) for link in small.links] == [(link.query, link.key) for link in found.links]
+
+
+def test_a_short_text_has_no_far_links(pair) -> None:
+    result = attncompare.reach(pair, " ".join(LONG.split()[:20]))
+    assert result.links == ()
+    assert not result.base["far"].any()
+    assert not result.uniform["far"].any()
+
+
+def test_frame_and_json_carry_the_same_numbers(found) -> None:
+    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    frame = found.frame()
+    assert len(frame) == len(written["heads"]) == 12
+    for row, entry in zip(frame.to_dict("records"), written["heads"], strict=True):
+        assert entry == pytest.approx(row)
+        assert entry["far_delta"] == pytest.approx(entry["far_tuned"] - entry["far_base"], abs=1e-6)
+
+
+def test_cross_attention_has_no_distances(pair) -> None:
+    with pytest.raises(BadInput, match="Cross-attention has no distances"):
+        attncompare.reach(pair, LONG, attention="cross")
