@@ -118,14 +118,16 @@ def sides(comparison: Comparison) -> tuple[CheckpointInfo, CheckpointInfo]:
 
 
 def _read(comparison: Comparison) -> list[tuple[str, str]]:
-    """How the text was read, as far as that was asked for."""
-    names = {"text_pair": "second text", "target": "target text", "read": "as it was read"}
-    found = [(name, comparison.reading.get(key)) for key, name in names.items()]
-    return [
-        (name, shorten(value, TEXT_SHOWN, placeholder=" …"))
-        for name, value in found
-        if isinstance(value, str) and value != comparison.text
-    ]
+    """What was read, where that is more than the text as it was typed."""
+    read = comparison.reading
+    first, second = read["texts"][0], " ".join(read["texts"][1:])
+    found = {
+        "as it was read": "" if first == comparison.text else first,
+        "second text": second,
+        "target text": read["target_text"] or "",
+        "how": "; ".join(read["notes"]),
+    }
+    return [(name, shorten(value, TEXT_SHOWN, placeholder=" …")) for name, value in found.items() if value]
 
 
 def _alignment(record: dict[str, Any]) -> str:
