@@ -80,7 +80,7 @@ def distance_tab(answer: gr.State, local: LocalRule) -> None:
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
             with gr.Row(elem_classes=["controls", "asking"]) as asking:
-                go = gr.Button("Measure how far", elem_id="measure", scale=0, min_width=180)
+                go = gr.Button("Measure how far", elem_id="measure", scale=0, min_width=220)
                 stop = gr.Button("Cancel", elem_id="unmeasure", interactive=False, scale=0, min_width=110)
             status = gr.HTML(elem_id="distance-status")
             with gr.Column(visible=False) as results:

@@ -140,7 +140,7 @@ def _fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
             base = gr.Textbox(
                 label="Base",
                 placeholder="empty: all-MiniLM-L6-v2, embedded",
-                info="Hub id of a checkpoint or an adapter (org/name, org/name@revision). Empty: the tuned adapter's own.",
+                info="Hub id: org/name or org/name@revision. Empty: the tuned adapter's own.",
                 max_lines=1,
                 elem_id="base",
             )

@@ -46,6 +46,11 @@ def options_form() -> list[Any]:
                 max_lines=4,
                 elem_id="target",
             )
+        chat = gr.Checkbox(
+            label="Chat template",
+            info="For chat models: the text becomes a user's message in the tuned model's template, else in the base's.",
+            elem_id="chat",
+        )
         with gr.Row(equal_height=False):
             by = gr.Radio(
                 WRITERS,
@@ -105,11 +110,6 @@ def options_form() -> list[Any]:
                 elem_id="attention",
                 min_width=280,
             )
-        chat = gr.Checkbox(
-            label="Chat template",
-            info="For chat models: the text becomes a user's message in the tuned model's template, else in the base's.",
-            elem_id="chat",
-        )
     inputs = [text_pair, target, chat, by, tokens, temperature, seed, level, attention]
     by.change(writable, by, [tokens, temperature, seed], queue=False, **PRIVATE)
     gr.on([option.change for option in inputs], named, inputs, part, queue=False, trigger_mode="always_last", **PRIVATE)
