@@ -6,9 +6,12 @@ from attncompare.plots.grid import heads, heads_alt
 from attncompare.plots.head import head, head_alt
 from attncompare.plots.layers import layers, layers_alt
 from attncompare.plots.movers import movers, movers_alt
+from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
+from attncompare.plots.scope import Scope, scope
 
 __all__ = [
+    "Scope",
     "head",
     "head_alt",
     "heads",
@@ -19,6 +22,9 @@ __all__ = [
     "movers",
     "movers_alt",
     "png",
+    "reach",
+    "reach_alt",
     "rollout",
     "rollout_alt",
+    "scope",
 ]

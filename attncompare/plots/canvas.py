@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from attncompare.plots.colors import INK, MASKED, MASKED_HATCH, MUTED
-from attncompare.plots.labels import families, wrap
+from attncompare.plots.labels import families, width, wrap
 
 DPI = 150
 PAD = 36
@@ -71,6 +71,12 @@ def heading(figure: Figure, title: str, below: str) -> None:
     """The title and one muted line below it, in the top :data:`HEADING` pixels inside the border."""
     write(figure, PAD, PAD + 22, title, points=TITLE, fontweight="bold")
     write(figure, PAD, PAD + 22 + LINE + 4, below, points=BODY, color=MUTED)
+
+
+def heading_width(title: str, below: str = "") -> float:
+    """Width in pixels of a card on which this heading is not cut."""
+    # Hinting widens some letters.
+    return 1.02 * max(width(title, TITLE, DPI, bold=True), width(below, BODY, DPI)) + 2 * PAD
 
 
 def room(width: float) -> float:

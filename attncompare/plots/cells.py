@@ -3,6 +3,7 @@
 The layout depends on the numbers of layers and heads alone, so a click can be traced back without the picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -46,12 +47,16 @@ def grid(layers: int, heads: int) -> Grid:
     return Grid(layers, heads, cell_width, min(max(1100 // layers, 10), tallest))
 
 
-def heads_cell(layers: int, heads: int, x: float, y: float) -> tuple[int, int]:
-    """The layer and head under pixel ``x``, ``y`` (from the top left) of the PNG of :func:`heads`, nearest if outside."""
-    place = grid(layers, heads)
-    layer = int((y - place.top) // place.cell_height)
+def heads_cell(layers: Sequence[int], heads: int, x: float, y: float) -> tuple[int, int]:
+    """The layer and head under pixel ``x``, ``y`` (from the top left) of the PNG of :func:`heads`, nearest if outside.
+
+    ``layers`` are the model's own numbers of the layers shown (``comparison.layers``), and the layer returned is one of
+    them; the PNG of :func:`reach` has its grid at the same place.
+    """
+    place = grid(len(layers), heads)
+    row = int((y - place.top) // place.cell_height)
     head = int((x - place.left) // place.cell_width)
-    return min(max(layer, 0), layers - 1), min(max(head, 0), heads - 1)
+    return layers[min(max(row, 0), place.layers - 1)], min(max(head, 0), heads - 1)
 
 
 def every(pitch: float, needed: float) -> int:
@@ -59,8 +64,14 @@ def every(pitch: float, needed: float) -> int:
     return next((step for step in _STEPS if step * pitch >= needed), _STEPS[-1])
 
 
-def layer_ticks(axes: Axes, place: Grid) -> None:
-    """Layer names left of the rows, every k-th where rows are thin; the same in every picture with a row a layer."""
+def layer_ticks(axes: Axes, place: Grid, layers: Sequence[int]) -> None:
+    """Names of ``layers`` left of the rows, every k-th where rows are thin; the same in every picture with a row a layer."""
     down = range(0, place.layers, every(place.cell_height, 20))
-    axes.set_yticks(list(down), [f"L{layer}" for layer in down], **style(color=MUTED))
+    axes.set_yticks(list(down), [f"L{layers[row]}" for row in down], **style(color=MUTED))
     axes.tick_params(length=0, pad=5)
+
+
+def holes(layers: Sequence[int]) -> str:
+    """What a reader must know where the model has layers that don't attend; empty where it has none."""
+    whole = list(layers) == list(range(layers[0], layers[0] + len(layers))) and layers[0] == 0
+    return "" if whole else "Layers that are missing here don't attend."

@@ -11,7 +11,11 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 INK, MUTED, FAINT, LINE_COLOR = "#1c1b29", "#5f5d70", "#8a889b", "#d5d4df"
 BASE, TUNED = "#3266ad", "#d9690f"
 LOST, GAINED = "#2166ac", "#b2182b"
+NEW = "#0b7a4a"
+"""Names of tokens that a model wrote."""
 SINK, WITHIN, CONTENT = "#c3c1d0", "#8f86b8", "#6a2a86"
+BANDS = ("#d3e8e8", "#74b3b8", "#0f5964")
+"""Near, mid and far."""
 MASKED, MASKED_HATCH = "#f3f3f7", "#dcdbe5"
 GUTTER = "#e7e6ee"
 
@@ -67,6 +71,6 @@ def top(*arrays: np.ndarray) -> float:
     return value if value > 0 else 1.0
 
 
-def reach(*arrays: np.ndarray) -> float:
+def furthest(*arrays: np.ndarray) -> float:
     """How far from 0 the arrays go; 1 where they are 0 everywhere."""
     return top(*(np.abs(array) for array in arrays))

@@ -12,6 +12,7 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from matplotlib.ft2font import LoadFlags
 
 from attncompare.attention import Token
+from attncompare.plots.colors import FAINT, INK, NEW
 
 _FAMILY = "DejaVu Sans"  # comes with matplotlib, so pictures look the same everywhere
 _FALLBACKS = (
@@ -117,3 +118,15 @@ def is_repeated(tokens: Sequence[Token], index: int) -> bool:
 def is_marked(token: Token) -> bool:
     """Whether labels of this token are grey and italic: special tokens and sinks."""
     return token.special or token.sink
+
+
+def is_null(token: Token) -> bool:
+    """Whether this key is no token at all: the model's null key, which takes what a logit sink leaves of a row."""
+    return token.special and not token.raw
+
+
+def look(token: Token, text: str, faint: str = FAINT) -> dict[str, str]:
+    """Text properties of a token's label: grey italic where marked (if the slanted font has it), green where new."""
+    slanted = is_marked(token) and text.isascii()
+    color = NEW if token.generated else faint if is_marked(token) else INK
+    return {"color": color, "fontstyle": "italic" if slanted else "normal"}

@@ -11,10 +11,24 @@ from matplotlib.ticker import MaxNLocator
 
 from attncompare.analyses.comparison import Comparison
 from attncompare.metrics import METRICS
-from attncompare.plots.canvas import BODY, DPI, LINE, PAD, box, card, footer, heading, lines, style, write
-from attncompare.plots.cells import every, grid, layer_ticks
+from attncompare.plots.canvas import (
+    BODY,
+    DPI,
+    LINE,
+    PAD,
+    box,
+    card,
+    footer,
+    heading,
+    heading_width,
+    lines,
+    style,
+    write,
+)
+from attncompare.plots.cells import every, grid, holes, layer_ticks
 from attncompare.plots.colors import CONTENT, LINE_COLOR, MUTED, SINK, WITHIN, top
 from attncompare.plots.labels import width
+from attncompare.plots.scope import scope
 
 PARTS = {"sink_bits": SINK, "within_sink_bits": WITHIN, "content_bits": CONTENT}
 """The three parts of the divergence, which add up to it, in the order of the stack."""
@@ -31,14 +45,15 @@ def layers(comparison: Comparison, *, limits: tuple[float, float] | None = None)
     total = np.sum(list(parts.values()), axis=0)
     place = grid(*comparison.metric("jsd_bits").shape)
     low, high = limits or (0.0, top(total))
-    picture_width = place.left + _BARS + _VALUE + PAD
-    below = lines(
-        "Mean over a layer's heads, bits; the parts add up to it. Sinks are tokens that soak up unused attention.",
-        picture_width - 2 * PAD,
-    )
+    about = scope(comparison)
+    named = about.stack or about.over  # then there is no room for more
+    title = f"Divergence by {about.of('layer')}{about.over if named else ', base to tuned'}"
+    picture_width = max(place.left + _BARS + _VALUE + PAD, heading_width(title))
+    reading = "Mean over a layer's heads, bits; the parts add up to it. Sinks are tokens that soak up unused attention."
+    below = lines(f"{reading} {holes(comparison.layers)} {about.remark()}", picture_width - 2 * PAD)
     bottom = place.top + place.height
     figure = card(picture_width, bottom + 14 + LINE * len(below) + PAD - 8)
-    heading(figure, "Divergence by layer, base to tuned", "")
+    heading(figure, title, "")
     _key(figure)
     axes = box(figure, place.left, place.top, _BARS, place.height)
     axes.set(xlim=(low, high), ylim=(place.layers - 0.5, -0.5))
@@ -50,7 +65,7 @@ def layers(comparison: Comparison, *, limits: tuple[float, float] | None = None)
             linewidth=0, zorder=2,
         )  # fmt: skip
         left = left + np.nan_to_num(parts[name])
-    layer_ticks(axes, place)
+    layer_ticks(axes, place, comparison.layers)
     _values(axes, total, every(place.cell_height, 20))
     footer(figure, bottom + 14, below)
     return figure
@@ -60,12 +75,16 @@ def layers_alt(comparison: Comparison) -> str:
     """What the picture of :func:`layers` shows, in words and true numbers."""
     parts = _means(comparison)
     total = np.sum(list(parts.values()), axis=0)
-    start = f"Stacked bars: mean divergence of the heads in each of {len(total)} layers, in bits."
+    about = scope(comparison)
+    start = f"Stacked bars: mean divergence of the heads in each of {len(total)} {about.of('layer')}s, in bits."
     if not np.isfinite(total).any():
         return f"{start} No layer was measured."
     most, least = int(np.nanargmax(total)), int(np.nanargmin(total))
     split = ", ".join(f"{METRICS[name].title.lower()} {values[most]:.3f}" for name, values in parts.items())
-    return f"{start} Largest: layer {most}, {total[most]:.3f} ({split}). Smallest: layer {least}, {total[least]:.3f}."
+    largest = f"Largest: layer {comparison.layers[most]}, {total[most]:.3f} ({split})."
+    smallest = f"Smallest: layer {comparison.layers[least]}, {total[least]:.3f}."
+    said = (start, largest, smallest, holes(comparison.layers), about.remark())
+    return " ".join(part for part in said if part)
 
 
 def _means(comparison: Comparison) -> dict[str, np.ndarray]:

@@ -12,18 +12,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from attncompare.plots.canvas import DPI, box, ground, style, write
 from attncompare.plots.colors import (
     BASE,
     DIVERGING,
-    FAINT,
     INK,
     LINE_COLOR,
     MUTED,
     SEQUENTIAL,
     TUNED,
-    reach,
+    furthest,
     top,
 )  # fmt: skip
 from attncompare.plots.labels import widest, width
@@ -33,6 +34,11 @@ from attncompare.plots.wording import signed
 _PITCH = 16  # least distance of labels, in pixels
 _LEAST = 330  # width of a map under which its scale would not fit
 _GAP = 44  # least space between two maps
+_TALLEST = 800  # height of a map beyond which its cells get flat, if labels still fit
+_FEW = 20  # least height of a cell where there are few queries
+_OUT = 6  # pixels that labels stand off, and borders reach out
+DASHES: dict[str, Any] = {"segment": "solid", "generated": (0, (4, 2.5)), "null": (0, (1, 1.5))}
+"""Line styles of borders, by kind."""
 SUBTITLE = 34
 """Height in pixels of the line that names a map."""
 _SCALE = 66  # height of a colour bar with its numbers
@@ -44,7 +50,8 @@ class Layout:
 
     queries: Side
     keys: Side
-    cell: int
+    cell_width: int
+    cell_height: int
     points: float
     angle: int
     left: int
@@ -55,11 +62,11 @@ class Layout:
 
     @property
     def width(self) -> int:
-        return self.keys.cells * self.cell
+        return self.keys.cells * self.cell_width
 
     @property
     def height(self) -> int:
-        return self.queries.cells * self.cell
+        return self.queries.cells * self.cell_height
 
     def total(self, maps: int) -> int:
         return self.left + maps * self.width + (maps - 1) * self.gap + self.spill
@@ -70,24 +77,28 @@ class Layout:
 
 
 def layout(queries: Side, keys: Side, room: int, maps: int = 3) -> Layout:
-    """The largest whole-pixel cells with which ``maps`` maps fit ``room`` pixels; more room where labels need it."""
+    """The largest whole-pixel cells with which ``maps`` maps fit ``room`` pixels; more room where labels need it.
+
+    Cells are square where there are as many queries as keys.
+    """
     names, tops = queries.ticks(), keys.ticks()
     wish = max((room - maps * _GAP - 120) // maps // keys.cells, 1)
-    needed = ceil(_PITCH / min(queries.step, keys.step))
-    cell = min(max(wish, needed), max(96, ceil(_LEAST / keys.cells)))
-    pitch = cell * min(queries.step, keys.step)
-    points = float(np.clip(pitch * 0.84 * 72 / DPI, 6.5, 8.5))
+    wide = min(max(wish, ceil(_PITCH / keys.step)), max(96, ceil(_LEAST / keys.cells)))
+    least = _FEW if queries.cells * _FEW <= _LEAST else ceil(_PITCH / queries.step)
+    high = max(min(wide, _TALLEST // queries.cells), least)
+    pitch = wide * keys.step
+    points = float(np.clip(min(pitch, high * queries.step) * 0.84 * 72 / DPI, 6.5, 8.5))
     angle = 60 if pitch >= 24 else 90
     lean, rise = cos(radians(angle)), sin(radians(angle))
     spill = max(
-        ((place + 0.5) * cell + width(text, points, DPI) * lean - keys.cells * cell for place, text, _ in tops),
+        ((tick.cell + 0.5) * wide + width(tick.text, points, DPI) * lean - keys.cells * wide for tick in tops),
         default=0.0,
     )
-    left = max(widest((text for _, text, _ in names), points, DPI), width("queries ↓", 8, DPI)) + 10
-    above = widest((text for _, text, _ in tops), points, DPI) * rise + points * DPI / 72 * lean + 8
-    above = max(above, 54)  # "keys" and "queries" stand in the corner
+    left = max(widest((tick.text for tick in names), points, DPI) + 10, width("queries ↓", 8, DPI) + 18)
+    above = widest((tick.text for tick in tops), points, DPI) * rise + points * DPI / 72 * lean + 8
+    above = max(above, 60)  # "keys" and "queries" stand in the corner
     spill = max(ceil(spill), 0)
-    return Layout(queries, keys, cell, points, angle, ceil(left), ceil(above), max(_GAP, spill + 16), spill)
+    return Layout(queries, keys, wide, high, points, angle, ceil(left), ceil(above), max(_GAP, spill + 16), spill)
 
 
 def draw(
@@ -109,28 +120,43 @@ def draw(
     )
     axes.spines[:].set(visible=True, color=LINE_COLOR, linewidth=0.6)
     axes.set_label(name)
-    edge = -0.5 - 6 / place.cell  # 6 pixels outside the map
+    edge = -0.5 - _OUT / place.cell_width, -0.5 - _OUT / place.cell_height  # just outside the map
     slanted = {"rotation": place.angle, "rotation_mode": "anchor", "ha": "left", "va": "center"}
-    _names(axes, place.keys, place.points, "key", lambda cell: (cell, edge), **slanted)
+    _names(axes, place.keys, place.points, "key", lambda cell: (cell, edge[1]), **slanted)
     if index == 0:
         level = {"ha": "right", "va": "center_baseline"}
-        _names(axes, place.queries, place.points, "query", lambda cell: (edge, cell), **level)
-        x = corner[0] + place.left - 8
-        write(figure, x, corner[1] + place.above - 30, "keys →", color=MUTED, ha="right")
-        write(figure, x, corner[1] + place.above - 8, "queries ↓", color=MUTED, ha="right")
+        _names(axes, place.queries, place.points, "query", lambda cell: (edge[0], cell), **level)
+        x = corner[0] + place.left - 16  # names of keys stand slanted or upright beside it
+        write(figure, x, corner[1] + place.above - 36, "keys →", color=MUTED, ha="right")
+        write(figure, x, corner[1] + place.above - 14, "queries ↓", color=MUTED, ha="right")
+    _borders(axes, place)
     return axes
+
+
+def _borders(axes: Axes, place: Layout) -> None:
+    """Lines across the map where something else begins; a light edge keeps them seen on dark cells."""
+    left, top = -0.5 - _OUT / place.cell_width, -0.5 - _OUT / place.cell_height
+    right, bottom = place.keys.cells - 0.5, place.queries.cells - 0.5
+    across = [((left, right), (border.edge, border.edge), border.kind) for border in place.queries.borders()]
+    down = [((border.edge, border.edge), (top, bottom), border.kind) for border in place.keys.borders()]
+    for x, y, kind in (*across, *down):
+        light = withStroke(linewidth=2.0, foreground="white")
+        axes.add_line(
+            Line2D(
+                x, y, color=INK, linewidth=0.8, linestyle=DASHES[kind], gid=kind, clip_on=False, path_effects=[light]
+            )
+        )
 
 
 def _names(
     axes: Axes, side: Side, points: float, axis: str, place: Callable[[int], tuple[float, float]], **properties: Any
 ) -> None:
-    """Names along one side of a map; special and sink tokens grey and, where the slanted font has them, italic.
+    """Names along one side of a map.
 
     They are texts and not tick labels: a tick costs twice the time, and a map has dozens. Their gid is ``axis``.
     """
-    for cell, text, marked in side.ticks():
-        look = {"color": FAINT, "fontstyle": "italic" if text.isascii() else "normal"} if marked else {}
-        axes.text(*place(cell), text, gid=axis, **style(points, **look), **properties)
+    for tick in side.ticks():
+        axes.text(*place(tick.cell), tick.text, gid=axis, **style(points, **tick.look), **properties)
 
 
 def trio(
@@ -149,7 +175,7 @@ def trio(
     base, tuned = sides
     delta = tuned - base
     shared = limits or (0.0, top(base, tuned))
-    far = delta_limit or reach(delta)
+    far = delta_limit or furthest(delta)
     below = corner[1] + SUBTITLE
     for index, (name, color, values, scale, ends) in enumerate((
         ("base", BASE, base, SEQUENTIAL, shared),

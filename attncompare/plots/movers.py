@@ -22,14 +22,16 @@ from attncompare.plots.canvas import (
     card,
     footer,
     heading,
+    heading_width,
     lines,
     room,
     style,
     write,
 )
 from attncompare.plots.colors import GAINED, INK, LINE_COLOR, LOST, MUTED
-from attncompare.plots.labels import is_marked, is_repeated, token_label, width
-from attncompare.plots.wording import provenance, quoted, signed
+from attncompare.plots.labels import is_marked, is_null, is_repeated, look, token_label, width
+from attncompare.plots.scope import provenance, scope
+from attncompare.plots.wording import quoted, signed
 
 _NAME = 136  # room for a head's name and bits
 _BARS = 520  # the longest loss and the longest gain together, in pixels
@@ -44,10 +46,11 @@ def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float
     Attention is what a key receives, mean over the queries that can see it. ``limits`` are the ends of the axis, about
     0 (default: the largest loss and the largest gain; both sides always share one scale).
     """
-    shown = comparison.movers[:count]
+    shown, about = comparison.movers[:count], scope(comparison)
     low, high = limits or _limits(shown)
     left, right = _label_room(comparison, shown, -1), _label_room(comparison, shown, 1)
-    inner = max(left + _BARS + right, 864 - _NAME)
+    title = f"What the {about.of('heads')} that moved most look at now"
+    inner = max(left + _BARS + right, 864 - _NAME, heading_width(title) - 2 * PAD - _NAME)
     picture_width = 2 * PAD + _NAME + inner
     below = lines(_footnote(comparison, shown), picture_width - 2 * PAD)
     # Two rows at least: a head's name and its bits stand below each other.
@@ -55,7 +58,7 @@ def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float
     top = PAD + HEADING + (_HEADER if shown else 0)
     height = sum(slots) + max(len(slots) - 1, 0) * _GAP
     figure = card(picture_width, top + height + 16 + LINE * len(below) + PAD - 8)
-    heading(figure, "What the heads that moved most look at now", provenance(comparison, room(picture_width)))
+    heading(figure, title, provenance(comparison, room(picture_width)))
     footer(figure, top + height + 16, below)
     if not shown:
         return figure
@@ -67,7 +70,7 @@ def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float
     write(figure, center + 10, top - 13, "gained attention", points=BODY, color=GAINED, fontweight="bold")
     y = 0.0
     for mover, slot in zip(shown, slots, strict=True):
-        bits = comparison.metric("jsd_bits")[mover.layer, mover.head]
+        bits = _bits(comparison, mover)
         write(figure, PAD, top + y + 18, mover.name, points=BODY, fontweight="bold")
         write(figure, PAD, top + y + 41, f"{bits:.2f} bits", color=MUTED)
         _side(axes, comparison, mover.lost, y, LOST)
@@ -86,15 +89,22 @@ def movers_alt(comparison: Comparison, count: int = 8) -> str:
         return "No head moved: no key lost or gained attention."
 
     def listed(changes: Sequence[tuple[int, float]]) -> str:
-        return ", ".join(f"{quoted(comparison.tokens, key)} {signed(change)}" for key, change in changes)
+        return ", ".join(f"{quoted(comparison.key_tokens, key)} {signed(change)}" for key, change in changes)
 
     heads = [
-        f"{mover.name} ({comparison.metric('jsd_bits')[mover.layer, mover.head]:.2f} bits) "
+        f"{mover.name} ({_bits(comparison, mover):.2f} bits) "
         f"lost {listed(mover.lost) or 'nothing'}; gained {listed(mover.gained) or 'nothing'}."
         for mover in shown
     ]
-    most = "the head that moved" if len(shown) == 1 else f"the {len(shown)} heads that moved"
-    return f"Bars of attention lost and gained by keys, for {most} most. {' '.join(heads)}"
+    about = scope(comparison)
+    most = (
+        f"the {about.of('head')} that moved" if len(shown) == 1 else f"the {len(shown)} {about.of('heads')} that moved"
+    )
+    return f"Bars of attention lost and gained by keys, for {most} most. {' '.join(heads)} {about.remark()}".rstrip()
+
+
+def _bits(comparison: Comparison, mover: Mover) -> float:
+    return float(comparison.metric("jsd_bits")[comparison.layers.index(mover.layer), mover.head])
 
 
 def _footnote(comparison: Comparison, shown: Sequence[Mover]) -> str:
@@ -107,11 +117,18 @@ def _footnote(comparison: Comparison, shown: Sequence[Mover]) -> str:
     if len(shown) < len(comparison.movers):
         said.insert(0, f"{len(shown)} of {len(comparison.movers)} heads that moved.")
     keys = {key for mover in shown for key, _ in (*mover.lost, *mover.gained)}
-    if any(is_repeated(comparison.tokens, key) for key in keys):
+    if any(is_repeated(comparison.key_tokens, key) for key in keys):
         said.append("In brackets: position of a word that the text repeats.")
-    if any(is_marked(comparison.tokens[key]) for key in keys):
+    tokens, about = [comparison.key_tokens[key] for key in keys], scope(comparison)
+    if any(is_marked(token) and not is_null(token) for token in tokens):
         said.append("Grey italic: special and sink tokens.")
-    return " ".join(said)
+    if any(is_null(token) for token in tokens):
+        said.append("“no token”: what the model's logit sink takes.")
+    if any(token.generated for token in tokens):
+        said.append("Green: written by a model.")
+    if about.crosses:
+        said.append("Keys are the source text.")
+    return " ".join([*said, about.remark()]).rstrip()
 
 
 def _limits(shown: Sequence[Mover]) -> tuple[float, float]:
@@ -123,7 +140,7 @@ def _limits(shown: Sequence[Mover]) -> tuple[float, float]:
 def _label_room(comparison: Comparison, shown: Sequence[Mover], side: int) -> float:
     """Pixels beyond the longest bar of one side: for the widest token and its number, and for the word above."""
     keys = {key for mover in shown for key, _ in (mover.gained if side > 0 else mover.lost)}
-    widest_label = max((width(token_label(comparison.tokens, key), BODY, DPI) for key in keys), default=0.0)
+    widest_label = max((width(token_label(comparison.key_tokens, key), BODY, DPI) for key in keys), default=0.0)
     return max(widest_label + _NUMBER + 24, _HEADER_WIDTH)
 
 
@@ -138,8 +155,8 @@ def _side(axes: Axes, comparison: Comparison, changes: Sequence[tuple[int, float
         "ha": "left" if side > 0 else "right",
     }
     for middle, (key, change) in zip(middles.tolist(), changes, strict=True):
-        text, marked = token_label(comparison.tokens, key), is_marked(comparison.tokens[key])
-        look = style(BODY, MUTED if marked else INK, fontstyle="italic" if marked and text.isascii() else "normal")
+        text = token_label(comparison.key_tokens, key)
+        shape = style(BODY, **look(comparison.key_tokens[key], text, MUTED))
         past = (4 + (width(text, BODY, DPI) + 12) * 72 / DPI) * side
-        axes.annotate(text, (change, middle), xytext=(4 * side, 0), **shared, **look)
+        axes.annotate(text, (change, middle), xytext=(4 * side, 0), **shared, **shape)
         axes.annotate(signed(change), (change, middle), xytext=(past, 0), **shared, **style(color=color))

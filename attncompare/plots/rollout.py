@@ -13,19 +13,18 @@ from attncompare.plots.canvas import (
     card,
     footer,
     heading,
+    heading_width,
     lines,
     write,
 )
-from attncompare.plots.colors import BASE, DIVERGING, MUTED, TUNED, reach
+from attncompare.plots.colors import BASE, DIVERGING, MUTED, TUNED, furthest
 from attncompare.plots.head import WIDTH
 from attncompare.plots.labels import wrap
 from attncompare.plots.maps import SUBTITLE, Layout, color_bar, draw, layout, map_title, trio, trio_height
-from attncompare.plots.row import later_keys, row, row_alt
+from attncompare.plots.row import later_keys, row, row_alt, through
+from attncompare.plots.scope import Scope
 from attncompare.plots.sides import binned, remarks, side
 from attncompare.plots.wording import gain_and_loss, strongest
-
-_TITLE = "Attention rollout, base to tuned"
-_BELOW = "share of each input token (key) in each output token (query), followed through all layers"
 
 
 def rollout(
@@ -34,44 +33,53 @@ def rollout(
     limits: tuple[float, float] | None = None,
     delta_limit: float | None = None,
     lift_limit: float | None = None,
+    scope: Scope | None = None,
 ) -> Figure:
     """Rollout of base and tuned on one scale, and their difference; for one output token, bars.
 
     Causal models with a lift get a second row: log2 of rollout over what uniform attention would give. ``limits`` are
     the ends of the shared scale, ``delta_limit`` and ``lift_limit`` the reach of the signed ones (default: the data's).
+    ``scope`` names the stack and the level of the comparison, which routes don't carry.
     """
+    about = scope or Scope()
     if len(routes.queries) == 1:
-        return row(routes, limits=limits)
+        return row(routes, about, limits=limits)
     queries, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     place = layout(queries, keys, WIDTH - 2 * PAD)
-    width = max(place.total(3) + 2 * PAD, 1000)
+    title = f"{through('Attention rollout', about)}, base to tuned{about.over}"
+    one = about.noun
+    under = f"share of each input {one} (key) in each output {one} (query), followed through all layers"
+    width = max(place.total(3) + 2 * PAD, heading_width(title, under), 1000)
     base, tuned = _visible(routes)
     lift = routes.log2_lift_base is not None and routes.log2_lift_tuned is not None
-    below = lines(_footnote(routes, remarks(queries, keys, masked=bool(np.isnan(base).any()))), width - 2 * PAD)
+    remarked = remarks(queries, keys, masked=bool(np.isnan(base).any()), scope=about)
+    below = lines(_footnote(routes, about, remarked), width - 2 * PAD)
     lift_top = PAD + HEADING + trio_height(place) + 16
     end = lift_top + trio_height(place) if lift else lift_top - 16
     figure = card(width, end + LINE * len(below) + PAD - 8)
-    heading(figure, _TITLE, _BELOW)
+    heading(figure, title, under)
     sides = binned(base, queries, keys), binned(tuned, queries, keys)
-    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit, "share of an output token's rollout")
+    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit, f"share of an output {one}'s rollout")
     if lift:
         _lift(figure, place, lift_top, routes, lift_limit)
     footer(figure, end, below)
     return figure
 
 
-def rollout_alt(routes: Routes) -> str:
+def rollout_alt(routes: Routes, *, scope: Scope | None = None) -> str:
     """What the picture of :func:`rollout` shows, in words and true numbers."""
+    about = scope or Scope()
     if len(routes.queries) == 1:
-        return row_alt(routes)
+        return row_alt(routes, about)
     base, tuned = _visible(routes)
-    at = routes.queries
+    at, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     lift = "" if routes.log2_lift_base is None else " A second row shows the log2 lift over uniform attention."
     return (
-        f"Three maps of attention rollout, {len(at)} output tokens by {len(routes.tokens)} input tokens: base, tuned, "
-        f"tuned minus base. Strongest in base: {strongest(routes.tokens, base, at)}; in tuned: "
-        f"{strongest(routes.tokens, tuned, at)}. {gain_and_loss(routes.tokens, tuned - base, at)}{lift}"
-    )
+        f"Three maps of {through('attention rollout', about)}, {len(routes.queries)} output {about.noun}s by "
+        f"{len(routes.tokens)} input {about.noun}s: base, tuned, tuned minus base. "
+        f"Strongest in base: {strongest(base, at, keys)}; in tuned: {strongest(tuned, at, keys)}. "
+        f"{gain_and_loss(tuned - base, at, keys)}{lift} {about.remark()}"
+    ).rstrip()
 
 
 def _visible(routes: Routes) -> tuple[np.ndarray, np.ndarray]:
@@ -82,10 +90,10 @@ def _visible(routes: Routes) -> tuple[np.ndarray, np.ndarray]:
     return np.where(later, np.nan, routes.base), np.where(later, np.nan, routes.tuned)
 
 
-def _footnote(routes: Routes, remarks: str) -> str:
+def _footnote(routes: Routes, scope: Scope, remarks: str) -> str:
     # Without masked keys nobody expects a lift, so its absence needs no word.
     no_lift = f" No lift: {routes.lift_omitted}." if routes.lift_omitted and later_keys(routes) is not None else ""
-    return f"A row is one output token and sums to 1. {remarks}{no_lift}"
+    return f"A row is one output {scope.noun} and sums to 1. {remarks}{no_lift}"
 
 
 def _lift(figure: Figure, place: Layout, top: float, routes: Routes, limit: float | None) -> None:
@@ -94,7 +102,7 @@ def _lift(figure: Figure, place: Layout, top: float, routes: Routes, limit: floa
         binned(np.asarray(lift), place.queries, place.keys, mass=False)
         for lift in (routes.log2_lift_base, routes.log2_lift_tuned)
     )
-    far = limit or reach(base, tuned)
+    far = limit or furthest(base, tuned)
     for index, (name, color, values) in enumerate((("lift, base", BASE, base), ("lift, tuned", TUNED, tuned))):
         map_title(figure, PAD + place.x(index), top, name, color)
         draw(figure, place, (PAD, top + SUBTITLE), index, values, DIVERGING, (-far, far), name)

@@ -8,10 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attncompare.analyses.routes import Routes
-from attncompare.plots.canvas import DPI, HEADING, LINE, PAD, box, card, footer, heading, lines, style, write
-from attncompare.plots.colors import BASE, FAINT, GAINED, INK, LINE_COLOR, LOST, MUTED, TUNED, top
+from attncompare.plots.canvas import (
+    DPI,
+    HEADING,
+    LINE,
+    PAD,
+    box,
+    card,
+    footer,
+    heading,
+    heading_width,
+    lines,
+    style,
+    write,
+)
+from attncompare.plots.colors import BASE, GAINED, INK, LINE_COLOR, LOST, MUTED, TUNED, top
 from attncompare.plots.labels import readable, widest
-from attncompare.plots.sides import Side, binned, remarks, side
+from attncompare.plots.maps import DASHES
+from attncompare.plots.scope import Scope
+from attncompare.plots.sides import Side, Tick, binned, remarks, side
 from attncompare.plots.wording import gain_and_loss, signed, strongest
 
 _WIDTH = 1800
@@ -19,13 +34,20 @@ _LEFT = 76  # room for the numbers of the axis
 _PANEL, _GAP = 230, 46
 
 
-def row(routes: Routes, *, limits: tuple[float, float] | None = None) -> Figure:
+def through(what: str, scope: Scope) -> str:
+    """``what``, with the stack that it goes through where a model has several."""
+    return f"{what} through the {scope.stack}" if scope.stack else what
+
+
+def row(routes: Routes, scope: Scope, *, limits: tuple[float, float] | None = None) -> Figure:
     """Bars for the one output token of ``routes``: base beside tuned, their difference, and the lift where there is one.
 
     ``limits`` are the ends of the axis of base and tuned (default: 0 to the largest).
     """
     shown = routes.queries[0] + 1 if later_keys(routes) is not None else len(routes.tokens)
     keys, one = side(routes.tokens[:shown]), side(routes.tokens, routes.queries)
+    what, under = f"Attention rollout of {scope.noun} {routes.queries[0]}", _below(routes, scope)
+    title = f"{through(what, scope)}, base to tuned{scope.over}"
     base, tuned = (binned(sums[:, :shown], one, keys)[0] for sums in (routes.base, routes.tuned))
     panels: list[tuple[str, tuple[np.ndarray, ...], tuple[float, float]]] = [
         ("share of rollout", (base, tuned), limits or (0.0, top(base, tuned))),
@@ -38,14 +60,14 @@ def row(routes: Routes, *, limits: tuple[float, float] | None = None) -> Figure:
         )
         panels.append(("log2 lift over uniform attention", lifts, _around(*lifts)))
     cell = min((_WIDTH - 2 * PAD - _LEFT) // keys.cells, 96)
-    width = max(keys.cells * cell + _LEFT + 2 * PAD, 1000)
+    width = max(keys.cells * cell + _LEFT + 2 * PAD, heading_width(title, under), 1000)
     ticks, angle = keys.ticks(), 60 if cell * keys.step >= 24 else 90
-    names = ceil(widest((text for _, text, _ in ticks), 8, DPI) * sin(radians(angle)) + 17 * cos(radians(angle))) + 14
-    below = lines(_footnote(routes, keys), width - 2 * PAD)
+    names = ceil(widest((tick.text for tick in ticks), 8, DPI) * sin(radians(angle)) + 17 * cos(radians(angle))) + 14
+    below = lines(_footnote(routes, keys, scope), width - 2 * PAD)
     start = PAD + HEADING + 30
     end = start + len(panels) * (_PANEL + _GAP) - _GAP + names + 8
     figure = card(width, end + LINE * len(below) + PAD - 8)
-    heading(figure, f"Attention rollout of token {routes.queries[0]}, base to tuned", _below(routes))
+    heading(figure, title, under)
     for index, (name, values, ends) in enumerate(panels):
         y = start + index * (_PANEL + _GAP)
         axes = box(figure, PAD + _LEFT, y, keys.cells * cell, _PANEL)
@@ -53,20 +75,22 @@ def row(routes: Routes, *, limits: tuple[float, float] | None = None) -> Figure:
         axes.set_label(name)
         _panel(figure, axes, (PAD + _LEFT, y), name, len(values))
         _bars(axes, values, cell)
+        for border in keys.borders():
+            axes.axvline(border.edge, color=INK, linewidth=0.8, linestyle=DASHES[border.kind], gid=border.kind)
     _names(axes, ticks, angle)
     footer(figure, end, below)
     return figure
 
 
-def row_alt(routes: Routes) -> str:
+def row_alt(routes: Routes, scope: Scope) -> str:
     """What the picture of :func:`row` shows, in words and true numbers."""
     base, tuned = routes.base, routes.tuned
+    one, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     return (
-        f"Bars of attention rollout for output token {routes.queries[0]} over {len(routes.tokens)} input tokens. "
-        f"Strongest in base: {strongest(routes.tokens, base, routes.queries)}; in tuned: "
-        f"{strongest(routes.tokens, tuned, routes.queries)}. "
-        f"{gain_and_loss(routes.tokens, tuned - base, routes.queries)}"
-    )
+        f"Bars of {through('attention rollout', scope)} for output {scope.noun} {routes.queries[0]} over "
+        f"{len(routes.tokens)} input {scope.noun}s. Strongest in base: {strongest(base, one, keys)}; in tuned: "
+        f"{strongest(tuned, one, keys)}. {gain_and_loss(tuned - base, one, keys)} {scope.remark()}"
+    ).rstrip()
 
 
 def later_keys(routes: Routes) -> np.ndarray | None:
@@ -85,17 +109,17 @@ def _around(*values: np.ndarray) -> tuple[float, float]:
     return (low, high) if low < high else (-1.0, 1.0)
 
 
-def _below(routes: Routes) -> str:
+def _below(routes: Routes, scope: Scope) -> str:
     token = readable(routes.tokens[routes.queries[0]].text, 20)
-    return f"share of each input token in the output “{token}”, followed through all layers"
+    return f"share of each input {scope.noun} in the output “{token}”, followed through all layers"
 
 
-def _footnote(routes: Routes, keys: Side) -> str:
+def _footnote(routes: Routes, keys: Side, scope: Scope) -> str:
     masked = later_keys(routes) is not None
     later = " Later tokens are masked and left out." if masked else ""
     last = routes.queries[0] == len(routes.tokens) - 1  # nothing can show here whether the model is causal
     no_lift = f" No lift: {routes.lift_omitted}." if routes.lift_omitted and (masked or last) else ""
-    note = remarks(side(routes.tokens, routes.queries), keys, masked=False)
+    note = remarks(side(routes.tokens, routes.queries), keys, masked=False, scope=scope)
     return f"Base and tuned each sum to 1. {note}{later}{no_lift}"
 
 
@@ -130,9 +154,8 @@ def _bars(axes: Axes, values: Sequence[np.ndarray], cell: int) -> None:
         axes.vlines(places + offset, 0, heights, colors=colors, linewidth=thick * 72 / DPI, capstyle="butt")
 
 
-def _names(axes: Axes, ticks: Sequence[tuple[int, str, bool]], angle: int) -> None:
-    cells, texts = [cell for cell, _, _ in ticks], [text for _, text, _ in ticks]
+def _names(axes: Axes, ticks: Sequence[Tick], angle: int) -> None:
+    cells, texts = [tick.cell for tick in ticks], [tick.text for tick in ticks]
     axes.set_xticks(cells, texts, **style(), rotation=angle, rotation_mode="anchor", ha="right", va="center")
-    for label, (_, text, marked) in zip(axes.get_xticklabels(), ticks, strict=True):
-        if marked:
-            label.set(color=FAINT, fontstyle="italic" if text.isascii() else "normal")
+    for label, tick in zip(axes.get_xticklabels(), ticks, strict=True):
+        label.set(**tick.look)

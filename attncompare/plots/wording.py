@@ -5,35 +5,29 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.colors import Colormap
 
-from attncompare.analyses.comparison import Comparison
 from attncompare.attention import Token
 from attncompare.metrics import Metric
-from attncompare.plots.colors import DIVERGING, REVERSED, SEQUENTIAL, reach, top
-from attncompare.plots.labels import readable, tail, token_label, width
+from attncompare.plots.colors import DIVERGING, REVERSED, SEQUENTIAL, furthest, top
+from attncompare.plots.labels import token_label
+from attncompare.plots.scope import Scope
+from attncompare.plots.sides import Side
 
 
-def title(metric: Metric) -> str:
+def title(metric: Metric, scope: Scope) -> str:
     """The metric as the title of a picture of heads."""
     how = {"delta": ", tuned minus base", "level": ""}.get(metric.kind, ", base to tuned")
-    return f"{metric.title} by head{how}"
+    return f"{metric.title} by {scope.of('head')}{how}"
 
 
-def provenance(comparison: Comparison, ems: float) -> str:
-    """Which checkpoints and how many tokens, in one line; long ids lose their beginning."""
-    count = len(comparison.tokens)
-    rest = f" · {count} {'token' if count == 1 else 'tokens'}"
-    base, tuned = readable(comparison.base.id, 200), readable(comparison.tuned.id, 200)
-    room = ems - width(f" → {rest}")
-    if width(base + tuned) > room:
-        shorter = min(width(base), width(tuned), room / 2)
-        base, tuned = (tail(name, shorter if width(name) <= shorter else room - shorter) for name in (base, tuned))
-    return f"{base} → {tuned}{rest}"
+def unit(metric: Metric, scope: Scope) -> str:
+    """The metric's unit; distances are in whatever the positions are."""
+    return f"{scope.noun}s" if metric.unit == "tokens" else metric.unit
 
 
 def scale_limits(metric: Metric, values: np.ndarray) -> tuple[float, float]:
     """Ends of the colour scale: 0 at the bottom of a divergence, the top of a similarity at its 1, 0 amid a delta."""
     if metric.kind == "delta":
-        return -reach(values), reach(values)
+        return -furthest(values), furthest(values)
     if metric.kind == "similarity":
         low = float(np.nanmin(values, initial=1.0))
         return (low, 1.0) if low < 1 else (0.0, 1.0)
@@ -52,13 +46,13 @@ def change(metric: Metric, values: np.ndarray) -> np.ndarray:
 
 
 def extreme(metric: Metric, values: np.ndarray) -> tuple[int, int] | None:
-    """The (layer, head) that stands out most; None where nothing does."""
+    """Row and head of the value that stands out most; None where nothing does."""
     far = change(metric, values)
     finite = far[np.isfinite(far)]
     if not finite.size or finite.min() == finite.max():
         return None
-    layer, head = np.unravel_index(int(far.argmax()), far.shape)
-    return int(layer), int(head)
+    row, head = np.unravel_index(int(far.argmax()), far.shape)
+    return int(row), int(head)
 
 
 def superlative(metric: Metric) -> str:
@@ -82,32 +76,26 @@ def signed(value: float, digits: str = ".2f") -> str:
     return f"{value:+{digits}}".replace("-", "−")
 
 
-def strongest(tokens: Sequence[Token], matrix: np.ndarray, queries: Sequence[int] | None = None) -> str:
-    """The largest cell of ``matrix[query, key]`` in words; ``queries`` says which tokens the rows are, default all."""
+def strongest(matrix: np.ndarray, queries: Side, keys: Side) -> str:
+    """The largest cell of ``matrix[query, key]`` in words."""
     if not np.isfinite(matrix).any():
         return "none"
-    return _link(tokens, matrix, queries, int(np.nanargmax(matrix)), "{:.2f}".format)
+    return _link(matrix, queries, keys, int(np.nanargmax(matrix)), "{:.2f}".format)
 
 
-def gain_and_loss(tokens: Sequence[Token], delta: np.ndarray, queries: Sequence[int] | None = None) -> str:
+def gain_and_loss(delta: np.ndarray, queries: Side, keys: Side) -> str:
     """The largest rise and fall of a difference in words."""
     if not np.isfinite(delta).any() or not np.nan_to_num(delta).any():
         return "Nothing changed."
-    gain = _link(tokens, delta, queries, int(np.nanargmax(delta)), signed)
-    loss = _link(tokens, delta, queries, int(np.nanargmin(delta)), signed)
+    gain = _link(delta, queries, keys, int(np.nanargmax(delta)), signed)
+    loss = _link(delta, queries, keys, int(np.nanargmin(delta)), signed)
     return f"Largest gain: {gain}; largest loss: {loss}."
 
 
-def _link(
-    tokens: Sequence[Token],
-    matrix: np.ndarray,
-    queries: Sequence[int] | None,
-    place: int,
-    write: Callable[[float], str],
-) -> str:
-    row, key = divmod(place, matrix.shape[1])
-    query = row if queries is None else queries[row]
-    return f"{quoted(tokens, query)} to {quoted(tokens, key)} {write(float(matrix[row, key]))}"
+def _link(matrix: np.ndarray, queries: Side, keys: Side, place: int, write: Callable[[float], str]) -> str:
+    row, column = divmod(place, matrix.shape[1])
+    query, key = queries.positions[row], keys.positions[column]
+    return f"{quoted(queries.text, query)} to {quoted(keys.text, key)} {write(float(matrix[row, column]))}"
 
 
 def quoted(tokens: Sequence[Token], index: int) -> str:

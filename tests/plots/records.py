@@ -1,14 +1,19 @@
 """Results with made-up numbers, built as an analysis would: pictures must not care where numbers come from."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from attncompare.analyses.comparison import Comparison
-from attncompare.analyses.maps import HeadMaps
+from attncompare.analyses.distance import Link, Reach
+from attncompare.analyses.maps import HeadMaps, Window
 from attncompare.analyses.movers import Mover
 from attncompare.analyses.outputs import Outputs
 from attncompare.analyses.routes import Routes
 from attncompare.attention import CheckpointInfo, Token, frozen
 from attncompare.metrics import COLUMNS
+from attncompare.models.reading import PairText
 
 HOSTILE = (
     "[CLS]", "$\\frac{$", "</script>", "😀", "🦊", "日本", "\u202eevil", "a\u200fb", "\x00", "\ud800", "\n", " ", "",
@@ -32,18 +37,49 @@ def hostile() -> tuple[Token, ...]:
     return tuple(token(text, special=text[:1] == "[", sink=text[:1] == "[") for text in HOSTILE)
 
 
-def rows(count: int, seed: int, *, causal: bool) -> np.ndarray:
+NULL = Token("no token", "", None, None, True, True)
+
+
+def pair_of_texts(first: int = 6, second: int = 5) -> tuple[Token, ...]:
+    """A sentence pair as BERT reads it."""
+    names = ["[CLS]", *(f"a{i}" for i in range(first)), "[SEP]", *(f"b{i}" for i in range(second)), "[SEP]"]
+    marked = (token(name, special=name[0] == "[", sink=name[0] == "[") for name in names)
+    return tuple(replace(one, segment=int(i > first + 1)) for i, one in enumerate(marked))
+
+
+def continued(prompt: int = 6, written: int = 5) -> tuple[Token, ...]:
+    """A prompt and what a model wrote."""
+    return tuple(replace(one, generated=i >= prompt) for i, one in enumerate(tokens(prompt + written, causal=True)))
+
+
+def rows(count: int, seed: int, *, causal: bool, keys: int | None = None) -> np.ndarray:
     """Rows that sum to 1, NaN where masked."""
-    scores = np.random.default_rng(seed).normal(size=(count, count)) * 2
-    visible = np.tri(count, dtype=bool) if causal else np.ones((count, count), dtype=bool)
+    shape = (count, keys or count)
+    scores = np.random.default_rng(seed).normal(size=shape) * 2
+    visible = np.tri(*shape, dtype=bool) if causal else np.ones(shape, dtype=bool)
     weights = np.where(visible, np.exp(scores), 0)
     return np.where(visible, weights / weights.sum(1, keepdims=True), np.nan)
 
 
-def head_maps(count: int = 15, *, causal: bool = False, texts: tuple[Token, ...] | None = None) -> HeadMaps:
+def head_maps(
+    count: int = 15,
+    *,
+    causal: bool = False,
+    texts: tuple[Token, ...] | None = None,
+    keys: tuple[Token, ...] | None = None,
+    window: tuple[Window, Window] | None = None,
+) -> HeadMaps:
+    """``keys`` are others than ``texts`` for cross-attention; a last :data:`NULL` is seen by every query."""
     chosen = texts or tokens(count, causal=causal)
-    base, tuned = (frozen(rows(len(chosen), seed, causal=causal)) for seed in (0, 1))
-    return HeadMaps(3, 9, chosen, base, tuned, 0.52, 2.31)
+    over = keys or chosen
+    shown = window or ((0, len(chosen)), (0, len(over)))
+    base, tuned = (rows(len(chosen), seed, causal=causal, keys=len(over)) for seed in (0, 1))
+    if over[-1] is NULL:
+        for side in (base, tuned):
+            side[:, -1] = 0.25
+            side[:, :-1] *= 0.75 / np.nansum(side[:, :-1], axis=1, keepdims=True)
+    cut = tuple(slice(*ends) for ends in shown)
+    return HeadMaps(3, 9, chosen, over, *shown, frozen(base[cut]), frozen(tuned[cut]), 0.52, 2.31)
 
 
 def routes(
@@ -67,15 +103,24 @@ def checkpoint(name: str) -> CheckpointInfo:
 
 
 def comparison(
-    layers: int = 6,
+    layers: int | tuple[int, ...] = 6,
     heads: int = 12,
     *,
     texts: tuple[Token, ...] | None = None,
+    keys: tuple[Token, ...] | None = None,
     movers: tuple[Mover, ...] | None = None,
+    attention: Any = "self",
+    level: str = "token",
+    target: str | None = None,
     **columns: np.ndarray,
 ) -> Comparison:
-    """Random columns, of which the three parts add up to the divergence; ``columns`` replace some."""
+    """Random columns, of which the three parts add up to the divergence; ``columns`` replace some.
+
+    ``layers`` are the model's own numbers, or how many there are.
+    """
     chosen = texts or tokens(15)
+    numbered = tuple(range(layers)) if isinstance(layers, int) else layers
+    layers = len(numbered)
     rng = np.random.default_rng(7)
     numbers = {name: rng.uniform(0.01, 0.6, (layers, heads)) for name in COLUMNS}
     parts = ("sink_bits", "within_sink_bits", "content_bits")
@@ -87,10 +132,15 @@ def comparison(
         base=checkpoint("org/base-model"),
         tuned=checkpoint("assets/tuned"),
         text="a text",
-        level="token",
+        reading={"target": target},
+        attention=attention,
+        level=level,
+        alignment={},
         tokens=chosen,
+        key_tokens=keys or chosen,
         sinks=(0,),
         causal=False,
+        layers=numbered,
         heads={name: frozen(values) for name, values in numbers.items()},
         received_base=frozen(np.ones(len(chosen))),
         received_tuned=frozen(np.ones(len(chosen))),
@@ -100,7 +150,7 @@ def comparison(
         rollout_omitted=None,
         checks=(),
         verdict="",
-        _trace=("", ()),
+        _question=object.__new__(PairText),  # no picture may look at it
     )
 
 
@@ -110,3 +160,25 @@ def default_movers() -> tuple[Mover, ...]:
         Mover(4, 10, ((1, -0.2),), ((14, 0.3),), (), ()),
         Mover(2, 1, (), ((3, 0.004),), (), ()),
     )
+
+
+def reach(
+    count: int = 300, layers: int | tuple[int, ...] = 6, heads: int = 12, *, texts: tuple[Token, ...] | None = None
+) -> Reach:
+    """Random bands as a text of this length allows; links from the end of the text to its beginning."""
+    chosen = texts or tokens(count)
+    numbered = tuple(range(layers)) if isinstance(layers, int) else layers
+    distance = np.abs(np.subtract.outer(range(len(chosen)), range(len(chosen))))
+    uniform = [float(inside.mean()) for inside in (distance <= 8, (distance > 8) & (distance <= 64), distance > 64)]
+    rng = np.random.default_rng(3)
+    sides = []
+    for _ in range(2):
+        masses = rng.dirichlet([1, 1, 1], (len(numbered), heads)) * (np.array(uniform) > 0)
+        masses /= masses.sum(-1, keepdims=True)
+        sides.append({band: frozen(masses[..., i]) for i, band in enumerate(("near", "mid", "far"))})
+    null = {
+        band: frozen(np.full(len(numbered), value)) for band, value in zip(("near", "mid", "far"), uniform, strict=True)
+    }
+    last = len(chosen) - 2
+    links = tuple(Link(numbered[-1], i % heads, last - i, 1 + i, 0.9 - i / 50, 0.5 + i / 50) for i in range(20))
+    return Reach(chosen, numbered, *sides, null, links if distance.max() > 64 else ())

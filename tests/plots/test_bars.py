@@ -7,7 +7,7 @@ from attncompare import plots
 from attncompare.analyses.movers import Mover
 from attncompare.plots import colors
 from attncompare.plots.cells import grid
-from tests.plots.records import comparison, token, tokens
+from tests.plots.records import NULL, comparison, continued, token, tokens
 
 
 def written(figure):
@@ -159,3 +159,45 @@ def test_movers_alt_names_heads_keys_and_changes():
     alt = plots.movers_alt(comparison())
     assert "lost ‘[CLS]’ −0.35, ‘word2’ −0.07; gained ‘word12’ +0.59, ‘word4’ +0.07, ‘word5’ +0.01." in alt
     assert "lost nothing; gained ‘word3’ +0.004." in alt
+
+
+def test_layers_with_holes_have_their_own_numbers():
+    result = comparison((1, 3, 11), 4)
+    figure = plots.layers(result)
+    means = result.metric("jsd_bits").mean(1)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["L1", "L3", "L11"]
+    assert "Layers that are missing here don't attend." in written(figure)
+    alt = plots.layers_alt(result)
+    assert f"Largest: layer {result.layers[means.argmax()]}, {means.max():.3f}" in alt
+    assert f"Smallest: layer {result.layers[means.argmin()]}, {means.min():.3f}" in alt
+
+
+def test_a_mover_of_a_model_with_holes_has_the_bits_of_its_own_layer():
+    result = comparison((1, 3, 11), 4, movers=(Mover(11, 2, ((0, -0.2),), ((1, 0.2),), (), ()),))
+    bits = result.metric("jsd_bits")[2, 2]
+    assert "L11.H2" in written(plots.movers(result))
+    assert f"{bits:.2f} bits" in written(plots.movers(result))
+    assert f"L11.H2 ({bits:.2f} bits)" in plots.movers_alt(result)
+
+
+def test_movers_name_keys_of_the_source_text_and_of_no_token():
+    source = (*(token(f"source{index}") for index in range(4)), NULL)
+    result = comparison(
+        attention="cross", target="ja", texts=tokens(3), keys=source,
+        movers=(Mover(0, 0, ((4, -0.2),), ((3, 0.2),), ((0, 4, -0.2),), ()),),
+    )  # fmt: skip
+    figure = plots.movers(result)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no token", "−0.20", "source3", "+0.20"]
+    assert "“no token”: what the model's logit sink takes." in written(figure)
+    assert "Keys are the source text." in written(figure)
+    assert "special and sink tokens" not in written(figure)
+    assert "lost ‘no token’ −0.20; gained ‘source3’ +0.20." in plots.movers_alt(result)
+
+
+def test_movers_mark_what_a_model_wrote():
+    result = comparison(texts=continued(6, 5), movers=(Mover(0, 0, ((1, -0.2),), ((8, 0.2),), (), ()),))
+    figure = plots.movers(result)
+    look = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert (look["word1"], look["word8"]) == (colors.INK, colors.NEW)
+    assert "Green: written by a model." in written(figure)
+    assert "Green" not in written(plots.movers(comparison()))

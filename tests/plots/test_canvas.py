@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from attncompare import plots
-from tests.plots.records import comparison, head_maps, routes
+from tests.plots.records import NULL, comparison, continued, head_maps, reach, routes, tokens
 
 PICTURES = {
     "heads": lambda: plots.heads(comparison()),
@@ -18,6 +18,11 @@ PICTURES = {
     "movers": lambda: plots.movers(comparison()),
     "head": lambda: plots.head(head_maps(causal=True)),
     "rollout": lambda: plots.rollout(routes(causal=True, lift=True)),
+    "window": lambda: plots.head(
+        head_maps(texts=continued(60, 40), keys=(*continued(60, 40), NULL), causal=True, window=((50, 70), (40, 101)))
+    ),
+    "cross": lambda: plots.head(head_maps(texts=tokens(5), keys=tokens(140)), scope=plots.Scope("cross-attention")),
+    "reach": lambda: plots.reach(reach()),
     "row": lambda: plots.rollout(routes(query=3)),
 }
 

@@ -6,11 +6,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from attncompare import plots
+from attncompare.errors import BadInput
 from attncompare.metrics import METRICS
 from attncompare.plots import colors
 from attncompare.plots.cells import grid
 from attncompare.plots.wording import decimals, scale_limits, signed
-from tests.plots.records import comparison
+from tests.plots.records import NULL, comparison, tokens
 
 SIZES = [(6, 12), (12, 12), (2, 4), (1, 1), (24, 16), (32, 32), (80, 64), (3, 128)]
 
@@ -25,12 +26,12 @@ def test_every_cell_is_found_from_its_pixels(size):
         for head in range(size[1]):
             corners = [(head + dx, layer + dy) for dx in (-0.49, 0, 0.49) for dy in (-0.49, 0, 0.49)]
             for x, y in axes.transData.transform(corners):
-                assert plots.heads_cell(*size, x, height - y) == (layer, head)
+                assert plots.heads_cell(tuple(range(size[0])), size[1], x, height - y) == (layer, head)
 
 
 def test_pixels_outside_the_grid_give_the_nearest_cell():
-    assert plots.heads_cell(6, 12, -50, -50) == (0, 0)
-    assert plots.heads_cell(6, 12, 10_000, 10_000) == (5, 11)
+    assert plots.heads_cell(tuple(range(6)), 12, -50, -50) == (0, 0)
+    assert plots.heads_cell(tuple(range(6)), 12, 10_000, 10_000) == (5, 11)
 
 
 def test_the_cells_of_the_png_have_the_colors_of_the_values():
@@ -148,6 +149,82 @@ def test_alt_text_names_the_heads_furthest_from_unchanged():
     assert "Lowest: L1.H2 0.4," in plots.heads_alt(comparison(cosine=cosine), "cosine")
     sharper = comparison(entropy_base_nats=np.full((6, 12), 2.0), entropy_tuned_nats=np.full((6, 12), 2.0) - cosine)
     assert "−0.9" in plots.heads_alt(sharper, "entropy_delta_nats")
+
+
+def test_layers_with_holes_have_their_own_numbers_everywhere():
+    values = np.full((3, 4), 0.1)
+    values[2, 1], values[1, 3] = 0.4, 0.3
+    result = comparison((1, 3, 11), 4, jsd_bits=values)
+    figure = plots.heads(result)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["L1", "L3", "L11"]
+    said = " ".join(text.get_text() for text in figure.texts)
+    assert "Outlined: L11.H1 (0.4)." in said
+    assert "Layers that are missing here don't attend." in said
+    assert {patch.get_xy() for patch in figure.axes[0].patches} == {(0.5, 1.5)}
+    chosen = plots.heads(result, selected=(3, 0))
+    assert {patch.get_xy() for patch in chosen.axes[0].patches} == {(-0.5, 0.5)}
+    alt = plots.heads_alt(result)
+    assert "Largest: L11.H1 0.4, L3.H3 0.3" in alt
+    assert "Grid of 3 layers by 4 heads" in alt
+    assert "missing" not in plots.heads_alt(comparison())
+    with pytest.raises(BadInput, match="Layer 2 is not in this comparison: choose one of 1, 3, 11"):
+        plots.heads(result, selected=(2, 0))
+
+
+def test_clicks_on_layers_with_holes_give_true_numbers():
+    figure = plots.heads(comparison((1, 3, 11), 4))
+    figure.canvas.draw()
+    for row, layer in enumerate((1, 3, 11)):
+        x, y = figure.axes[0].transData.transform((2, row))
+        assert plots.heads_cell((1, 3, 11), 4, x, figure.bbox.height - y) == (layer, 2)
+
+
+@pytest.mark.parametrize("metric", ["jsd_bits", "within_sink_bits", "content_jsd_bits"])
+@pytest.mark.parametrize("draw", ["heads", "layers", "movers"])
+@pytest.mark.parametrize(
+    ("attention", "target", "named"),
+    [
+        ("self", None, ""),
+        ("self", "ja", "encoder "),
+        ("decoder", "ja", "decoder "),
+        ("cross", "ja", "cross-attention "),
+    ],
+)
+def test_the_stack_is_named_and_no_title_is_cut(draw, attention, target, named, metric):
+    result = comparison(attention=attention, target=target, level="word")
+    figure = plots.heads(result, metric) if draw == "heads" else getattr(plots, draw)(result)
+    assert f"{named}{'layer' if draw == 'layers' else 'head'}" in figure.texts[0].get_text()
+    if not named:
+        assert "coder" not in figure.texts[0].get_text()
+    figure.canvas.draw()
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 - 20 for text in figure.texts)
+    words = {"heads": plots.heads_alt, "layers": plots.layers_alt, "movers": plots.movers_alt}[draw](result)
+    assert named in words
+
+
+def test_merged_positions_are_named_and_tokens_are_not():
+    def said(result):
+        drawn = [draw(result) for draw in (plots.heads, plots.layers, plots.movers)]
+        return [" ".join(text.get_text() for text in figure.texts) for figure in drawn]
+
+    for picture in said(comparison(level="word")):
+        assert "15 words" in picture or "· words" in picture
+        assert "compare only with numbers over words." in picture
+    for picture in said(comparison(level="shared")):
+        assert "units both tokenizers share" in picture
+        assert "compare only with numbers over such units." in picture
+    assert not any("Positions are" in picture for picture in said(comparison()))
+    for alt in (plots.heads_alt, plots.layers_alt, plots.movers_alt):
+        assert "Positions are words, not tokens" in alt(comparison(level="word"))
+        assert "Positions are" not in alt(comparison())
+    far = plots.heads(comparison(level="word"), "distance_delta")
+    assert "words" in [text.get_text() for text in far.texts]
+    assert "(units)" in plots.heads_alt(comparison(level="shared"), "distance_delta")
+
+
+def test_both_texts_of_cross_attention_are_counted():
+    result = comparison(attention="cross", target="ja", texts=tokens(6), keys=(*tokens(9), NULL))
+    assert "6 target and 9 source tokens" in " ".join(text.get_text() for text in plots.heads(result).texts)
 
 
 def test_an_unknown_metric_is_refused():

@@ -1,12 +1,14 @@
 """Maps of a head and of rollout, by their artists."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from attncompare import plots
 from attncompare.plots import colors
-from attncompare.plots.sides import binned, side
-from tests.plots.records import head_maps, routes, tokens
+from attncompare.plots.sides import BINNED_ABOVE, binned, side
+from tests.plots.records import NULL, continued, head_maps, pair_of_texts, routes, token, tokens
 
 
 def maps_of(figure):
@@ -187,3 +189,176 @@ def test_the_shortest_texts_are_drawn(count):
     assert plots.png(plots.head(causal))
     assert plots.png(plots.rollout(routes(count, causal=True)))
     assert plots.head_alt(causal)
+
+
+WINDOW = ((100, 140), (90, 150))
+
+
+def lines_of(axes):
+    """Borders drawn on a map: kind, and where they run across the queries (or None) and the keys (or None)."""
+    found = []
+    for line in axes.lines:
+        (x0, x1), (y0, y1) = line.get_data()
+        found.append((line.get_gid(), y0 if y0 == y1 else None, x0 if x0 == x1 else None))
+    return found
+
+
+def test_a_window_has_true_positions_and_says_which_of_how_many():
+    result = head_maps(300, window=WINDOW)
+    figure = plots.head(result)
+    axes = maps_of(figure)["base"]
+    np.testing.assert_array_equal(axes.images[0].get_array(), result.base)
+    assert axes.images[0].get_array().shape == (40, 60)
+    assert texts_of(axes, "query") == [f"{index} word{index}" for index in range(100, 140)]
+    assert texts_of(axes, "key") == [f"{index} word{index}" for index in range(90, 150, 2)]
+    said = written(figure)
+    assert "L3.H9 in both models: queries 100–139 of 300, keys 90–149 of 300" in said
+    assert "whole text: divergence 0.52 bits" in said
+    assert "over all keys it sums to 1" in said
+    assert "Labelled: every 2nd key. A label starts with the position in the text." in said
+
+
+def test_a_window_of_one_side_or_of_one_query_is_named_as_such():
+    figure = plots.head(head_maps(40, window=((3, 4), (0, 40))))
+    assert figure.texts[0].get_text() == "L3.H9 in both models: query 3 of 40"
+    assert "A row is one query and sums to 1." in written(figure)
+    assert "1 query by 40 keys (query 3 of 40)" in plots.head_alt(head_maps(40, window=((3, 4), (0, 40))))
+    assert plots.head(head_maps(40)).texts[0].get_text() == "L3.H9 in both models"
+
+
+def test_the_alt_text_of_a_window_names_true_tokens():
+    result = head_maps(300, window=WINDOW)
+    alt = plots.head_alt(result)
+    query, key = np.unravel_index(result.tuned.argmax(), result.tuned.shape)
+    assert f"in tuned: ‘word{query + 100}’ to ‘word{key + 90}’ {result.tuned.max():.2f}" in alt
+    assert "40 queries by 60 keys (queries 100–139 of 300, keys 90–149 of 300)" in alt
+    assert "Divergence of the whole text 0.52 bits." in alt
+
+
+def test_bins_of_a_window_start_at_its_first_token():
+    result = head_maps(600, window=((100, 110), (201, 501)))
+    figure = plots.head(result)
+    axes = maps_of(figure)["base"]
+    assert axes.images[0].get_array().shape == (10, 100)
+    assert texts_of(axes, "key")[:2] == ["201 word201", "213 word213"]
+    assert axes.images[0].get_array()[4, 7] == pytest.approx(result.base[4, 21:24].sum())
+    assert "300 keys in 100 bins of 3: each cell is the sum over its keys" in written(figure)
+    assert "Labelled: every 4th bin of keys." in written(figure)
+
+
+@pytest.mark.parametrize(
+    "window", [((0, 1), (0, 300)), ((0, 300), (5, 6)), ((0, 300), (0, 40)), ((10, 30), (0, 300)), ((0, 60), (0, 15))]
+)
+@pytest.mark.parametrize("causal", [False, True])
+def test_labels_of_rectangles_neither_overlap_nor_leave_the_picture(window, causal):
+    figure = plots.head(head_maps(300, window=window, causal=causal))
+    figure.canvas.draw()
+    frame = figure.bbox
+    maps = list(maps_of(figure).values())
+    down = [label.get_window_extent() for label in names_of(maps[0], "query")]
+    assert all(upper.y0 >= lower.y1 - 2.5 for upper, lower in zip(down, down[1:], strict=False))
+    across = [label.get_window_extent() for label in names_of(maps[1], "key")]
+    if names_of(maps[1], "key")[0].get_rotation() == 90:
+        assert all(left.x1 <= right.x0 + 2.5 for left, right in zip(across, across[1:], strict=False))
+    corner = [text.get_window_extent() for text in figure.texts if text.get_text() in ("keys →", "queries ↓")]
+    assert all(box.x1 < names_of(maps[0], "key")[0].get_window_extent().x0 for box in corner)
+    assert all(box.y0 > down[0].y1 - 2 for box in corner)
+    shown = [*down, *(text.get_window_extent() for text in figure.texts)]
+    shown += [label.get_window_extent() for axes in maps for label in names_of(axes, "key")]
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1 for box in shown)
+    assert frame.width < 2400
+    assert frame.height < 1400
+
+
+def test_cross_attention_has_the_source_text_across():
+    target, source = tokens(5), tuple(token(f"source{index}") for index in range(9))
+    result = head_maps(texts=target, keys=source)
+    figure = plots.head(result, scope=plots.Scope("cross-attention"))
+    axes = maps_of(figure)["tuned"]
+    assert texts_of(maps_of(figure)["base"], "query") == [each.text for each in target]
+    assert texts_of(axes, "key") == [each.text for each in source]
+    assert figure.texts[0].get_text() == "L3.H9 in both models · cross-attention"
+    assert "Queries are the target, keys the source text." in written(figure)
+    query, key = np.unravel_index(result.base.argmax(), result.base.shape)
+    alt = plots.head_alt(result, scope=plots.Scope("cross-attention"))
+    assert f"Strongest link in base: ‘{target[query].text}’ to ‘source{key}’" in alt
+    assert "cross-attention head L3.H9, 5 queries by 9 keys" in alt
+
+
+def test_no_token_stands_past_a_line_of_its_own():
+    texts = tokens(12, causal=True)
+    figure = plots.head(head_maps(texts=texts, keys=(*texts, NULL), causal=True))
+    for axes in maps_of(figure).values():
+        assert texts_of(axes, "key")[-1] == "no token"
+        assert lines_of(axes) == [("null", None, 11.5)]
+        assert not np.ma.getmaskarray(axes.images[0].get_array())[:, 12].any()
+    assert "“no token”, past the dotted line: what the model's logit sink takes." in written(figure)
+    assert "no token" not in written(plots.head(head_maps(12, causal=True)))
+
+
+@pytest.mark.parametrize("count", [129, 255, 256, 1000])
+def test_no_token_is_never_merged_with_tokens(count):
+    texts = tokens(count, causal=True)
+    result = head_maps(texts=texts, keys=(*texts, NULL), causal=True)
+    keys = side(result.key_tokens)
+    merged = binned(result.base, side(result.tokens), keys)
+    assert keys.cells <= BINNED_ABOVE + 1
+    np.testing.assert_allclose(merged[:, -1], 0.25, atol=1e-6)
+    np.testing.assert_allclose(np.nansum(merged, axis=1), 1, atol=1e-5)
+    assert keys.ticks()[-1].text == "no token"
+    cells = [tick.cell for tick in keys.ticks()]
+    assert min(np.diff(cells)) >= keys.step
+
+
+def test_a_line_marks_where_the_second_text_of_a_pair_begins():
+    figure = plots.head(head_maps(texts=pair_of_texts(6, 5)))
+    for axes in maps_of(figure).values():
+        assert lines_of(axes) == [("segment", 7.5, None), ("segment", None, 7.5)]
+    assert "Solid line: where the second text begins." in written(figure)
+    assert "Solid line" not in written(plots.head(head_maps()))
+
+
+def test_new_tokens_are_green_past_a_dashed_line():
+    figure = plots.head(head_maps(texts=continued(6, 5), causal=True))
+    for axes in maps_of(figure).values():
+        assert lines_of(axes) == [("generated", 5.5, None), ("generated", None, 5.5)]
+        assert all(line.get_linestyle() != "-" for line in axes.lines)
+        look = [label.get_color() for label in names_of(axes, "key")]
+        assert look == [colors.FAINT, *[colors.INK] * 5, *[colors.NEW] * 5]
+    assert "Green names, from the dashed line: written by a model." in written(figure)
+    assert "Green" not in written(plots.head(head_maps(causal=True)))
+
+
+def test_a_window_within_what_a_model_wrote_has_no_line_but_says_so():
+    figure = plots.head(head_maps(texts=continued(6, 9), causal=True, window=((8, 12), (8, 12))))
+    assert not maps_of(figure)["base"].lines
+    assert "Green names: written by a model." in written(figure)
+
+
+def test_a_border_within_a_bin_is_where_its_token_is():
+    figure = plots.head(head_maps(texts=continued(151, 59), causal=True))
+    assert maps_of(figure)["base"].images[0].get_array().shape == (105, 105)
+    assert lines_of(maps_of(figure)["base"])[0] == ("generated", 75.0, None)  # token 151: half of bin 75
+
+
+def test_borders_are_seen_on_dark_and_on_light_cells():
+    line = maps_of(plots.head(head_maps(texts=pair_of_texts())))["base"].lines[0]
+    assert colors.lightness(line.get_color()) < 20
+    assert [effect._gc["foreground"] for effect in line.get_path_effects()] == ["white"]
+    assert abs(colors.lightness(colors.NEW) - colors.lightness("#ffffff")) > 45
+
+
+def test_merged_levels_are_named():
+    words = plots.head(head_maps(), scope=plots.Scope("decoder", "word"))
+    assert words.texts[0].get_text() == "L3.H9 in both models · decoder · words"
+    assert "attention moved 2.3 words on average" in written(words)
+    assert "compare only with numbers over words." in written(words)
+    assert "units both tokenizers share" in plots.head_alt(head_maps(), scope=plots.Scope(level="shared"))
+    assert "Positions are" not in written(plots.head(head_maps()))
+
+
+def test_a_divergence_that_was_not_measured_is_no_number():
+    blank = replace(head_maps(1, causal=True), jsd_bits=float("nan"), wasserstein_tokens=float("nan"))
+    assert "divergence not measured" in written(plots.head(blank))
+    assert "Divergence not measured." in plots.head_alt(blank)
+    assert "nan" not in written(plots.head(blank)) + plots.head_alt(blank)

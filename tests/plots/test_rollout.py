@@ -6,8 +6,8 @@ from matplotlib.collections import LineCollection
 
 from attncompare import plots
 from attncompare.plots import colors
-from tests.plots.records import routes, tokens
-from tests.plots.test_maps import maps_of, written
+from tests.plots.records import continued, pair_of_texts, routes, tokens
+from tests.plots.test_maps import lines_of, maps_of, written
 
 
 def test_a_causal_model_has_its_lift_in_a_second_row():
@@ -100,3 +100,29 @@ def test_alt_texts():
     assert "Nothing changed." in plots.rollout_alt(
         type(full)(full.tokens, full.queries, full.base, full.base, None, None, "only causal models need a null")
     )
+
+
+def test_pairs_and_new_tokens_have_their_border_in_rollout_too():
+    pair = plots.rollout(routes(texts=pair_of_texts(6, 5)))
+    assert all(lines_of(axes) == [("segment", 7.5, None), ("segment", None, 7.5)] for axes in maps_of(pair).values())
+    assert "Solid line: where the second text begins." in written(pair)
+    bars = plots.rollout(routes(texts=continued(6, 5), causal=True, lift=True, query=10))
+    for axes in maps_of(bars).values():
+        assert ("generated", None, 5.5) in lines_of(axes)
+    names = maps_of(bars)["log2 lift over uniform attention"].get_xticklabels()
+    assert [label.get_color() for label in names] == [colors.FAINT, *[colors.INK] * 5, *[colors.NEW] * 5]
+    assert "Green names, from the dashed line: written by a model." in written(bars)
+
+
+def test_stack_and_level_are_named():
+    about = plots.Scope("decoder", "word")
+    full = plots.rollout(routes(causal=True), scope=about)
+    assert full.texts[0].get_text() == "Attention rollout through the decoder, base to tuned · words"
+    assert "share of each input word (key) in each output word (query)" in written(full)
+    one = plots.rollout(routes(query=4), scope=about)
+    assert one.texts[0].get_text() == "Attention rollout of word 4 through the decoder, base to tuned · words"
+    for query in (None, 4):
+        alt = plots.rollout_alt(routes(query=query), scope=about)
+        assert "attention rollout through the decoder" in alt
+        assert "15 input words" in alt
+        assert "Positions are words, not tokens" in alt
