@@ -74,9 +74,8 @@ def cell(answer: Answer | None, event: gr.SelectData) -> tuple[Any, Any]:
     """The layer and head that a click on the grid means."""
     if answer is None:
         return gr.skip(), gr.skip()
-    layers, heads = answer.comparison.heads[DEFAULT].shape
-    row, head = plots.heads_cell(layers, heads, *event.index)
-    return answer.comparison.layers[row], head
+    result = answer.comparison
+    return plots.heads_cell(result.layers, result.heads[DEFAULT].shape[1], *event.index)
 
 
 def changed_tab(answer: gr.State, local: LocalRule) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from attncompare import plots
+from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.routes import FULL_TOKENS, Routes
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
@@ -28,16 +29,17 @@ from; values and feed-forward layers are left out.
 """
 
 
-def draw_routes(routes: Routes, *, causal: bool) -> tuple[Any, Any]:
+def draw_routes(routes: Routes, comparison: Comparison) -> tuple[Any, Any]:
     """The picture, and for a causal model a word on the lift."""
     note = ""
     if routes.log2_lift_base is not None:
         note = (
             "Lift: log2 of rollout over what uniform attention under the same masks would give; 0 = no more than that."
         )
-    elif causal:
+    elif comparison.causal:
         note = f"No lift over uniform attention is shown: {routes.lift_omitted}."
-    picture = shown("rollout", plots.rollout(routes), plots.rollout_alt(routes))
+    about = plots.scope(comparison)
+    picture = shown("rollout", plots.rollout(routes, scope=about), plots.rollout_alt(routes, scope=about))
     return picture, f'<p class="reading">{escape(note)}</p>'
 
 
@@ -50,7 +52,7 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
         last = len(result.tokens) - 1
         token = gr.update(value=last if result.causal else 0, maximum=last)
         if result.rollout is not None:
-            return *OPENED, *draw_routes(result.rollout, causal=result.causal), gr.update(visible=False), token, ""
+            return *OPENED, *draw_routes(result.rollout, result), gr.update(visible=False), token, ""
         rollable = result.attention != "cross"
         why = f"No rollout: {result.rollout_omitted}. Switch to the encoder or the decoder."
         if rollable:
@@ -76,7 +78,7 @@ def run(local: LocalRule, answer: Answer | None, token: float | None) -> Iterato
         if token is None:
             raise BadInput(f"Give the number of an output token, 0 to {len(answer.comparison.tokens) - 1}.")
         routes = yield from follow(lambda progress: ask_rollout(answer.question, local, progress, int(token)), busy)
-        yield *draw_routes(routes, causal=answer.comparison.causal), ""
+        yield *draw_routes(routes, answer.comparison), ""
     except Exception as error:
         failed = failure(error)
         yield kept, kept, error_html(failed.sentence)

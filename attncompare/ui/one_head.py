@@ -96,7 +96,8 @@ def draw(local: LocalRule, answer: Answer | None, layer: int, head: int, *window
         except TraceGone:  # a long text, or one of a while ago: the models read it again
             question = answer.question
             maps = yield from follow(lambda told: ask_head(question, local, told, layer, head, queries, keys), busy)
-        yield shown(f"head-{maps.name}", plots.head(maps), plots.head_alt(maps)), ""
+        about = plots.scope(answer.comparison)
+        yield shown(f"head-{maps.name}", plots.head(maps, scope=about), plots.head_alt(maps, scope=about)), ""
     except Exception as error:
         failed = failure(error)
         yield kept, error_html(failed.sentence)
@@ -136,8 +137,8 @@ def head_form() -> HeadForm:
                 for axis in ("Queries", "Keys")
                 for end in ("first", "last")
             )
-            show = gr.Button("Show this part", elem_id="show-window", scale=0, min_width=150)
-            reset = gr.Button("Whole text", elem_id="whole-text", scale=0, min_width=120)
+            show = gr.Button("Show this part", elem_id="show-window", scale=0, min_width=180, size="md")
+            reset = gr.Button("Whole text", elem_id="whole-text", scale=0, min_width=130, size="md")
     status = gr.HTML(elem_id="head-status")
     maps = gr.Image(elem_id="maps", **PICTURE)
     return HeadForm(layer, head, part, window, show, reset, status, maps)  # type: ignore[arg-type]

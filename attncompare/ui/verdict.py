@@ -24,8 +24,8 @@ EMPTY = """
 <section class="verdict empty"><p class="lead"><strong>Nothing compared yet.</strong> Press Compare: both models read the
 text, and every attention head of the one is laid over the same head of the other.</p>
 <ul><li><b>What changed</b>: which heads moved, by how many bits, from which tokens to which; click a head to see it in
-both models.</li><li><b>Where it flows</b>: attention followed through all layers, before and after.</li><li><b>How far it looks</b>:
-near, at middle distance or far.</li></ul>
+both models.</li><li><b>Where it flows</b>: attention followed through all layers, before and after.</li>
+<li><b>How far it looks</b>: near, at middle distance or far.</li></ul>
 <p class="aside">Ids left empty compare the pair that comes with this page: a small English encoder, and the same encoder
 tuned to tell good film reviews from bad ones. It needs no network.</p></section>
 """

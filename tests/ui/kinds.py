@@ -47,7 +47,9 @@ def save_kind(name: str, folder: Path) -> Kind:
     if name == "decoder":
         for place, seed in ((base, 1), (tuned, 2)):
             save(place, "llama", "AutoModelForCausalLM", byte_level(bos=True), seed)
-        return Kind(str(base), str(tuned), {"generate": {"by": "tuned", "max_new_tokens": 8, "temperature": 0.7, "seed": 3}})
+        return Kind(
+            str(base), str(tuned), {"generate": {"by": "tuned", "max_new_tokens": 8, "temperature": 0.7, "seed": 3}}
+        )
     if name == "t5":
         for place, seed in ((base, 1), (tuned, 2)):
             save(place, "t5", "AutoModelForSeq2SeqLM", sentence_piece(), seed)
