@@ -15,6 +15,8 @@ MAX_CHARACTERS = 200_000
 MAX_NEW_TOKENS = 256
 """Longest continuation for visitors and clients, who share one machine; Python and the command line allow more."""
 
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 10
+
 _DEFAULTS: dict[str, Any] = {
     "text_pair": None,
     "target": None,
@@ -122,14 +124,19 @@ def _require_text(name: str, value: Any) -> None:
 def _generation(value: Any) -> Generation:
     asked = _object("generate", value, ("by", "max_new_tokens", "temperature", "seed"))
     by = asked.get("by", Generation.by)
-    if not isinstance(by, str):
+    if by not in ("tuned", "base"):
         raise BadInput(f"Expected by of generate to be 'tuned' or 'base', got {by!r:.80}.")
     tokens = whole("max_new_tokens", asked.get("max_new_tokens", Generation.max_new_tokens))
     if not 1 <= tokens <= MAX_NEW_TOKENS:
-        raise BadInput(f"A continuation here has 1 to {MAX_NEW_TOKENS} tokens, got {tokens:,}: ask for fewer.")
+        raise BadInput(f"A continuation here has 1 to {MAX_NEW_TOKENS} tokens, got {tokens!r:.20}: ask for that many.")
     temperature = asked.get("temperature", Generation.temperature)
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float):
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not number or not (temperature == 0 or LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE):
         raise BadInput(
-            f"Expected temperature to be a number, 0 for the likeliest token each time, got {temperature!r:.80}."
+            f"Expected temperature to be 0 (the likeliest token each time) or {LEAST_TEMPERATURE} to {MOST_TEMPERATURE}, "
+            f"got {temperature!r:.20}."
         )
-    return Generation(by, tokens, float(temperature), whole("seed", asked.get("seed", Generation.seed)))  # type: ignore[arg-type]
+    seed = whole("seed", asked.get("seed", Generation.seed))
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"Expected seed to be a whole number from 0, got {seed!r:.20}.")
+    return Generation(by, tokens, float(temperature), seed)

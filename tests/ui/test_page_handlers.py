@@ -203,12 +203,3 @@ def test_examples_are_ours_and_short_enough() -> None:
 def spoilt(answer: Answer, text: str) -> Any:
     """The base's record with another id."""
     return replace(answer.comparison.base, id=text)
-
-
-def test_the_page_has_its_own_limit_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work grows with the square of the text, and every visitor waits for it."""
-    monkeypatch.setattr(questions, "MAX_TOKENS", 5)
-    with pytest.raises(BadInput, match="has 15 tokens and the page compares at most 5"):
-        questions.ask_comparison(
-            question("", "", "The film is not good, and the dialogue is painfully dull."), any_folder, questions.unheard
-        )
