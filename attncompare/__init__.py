@@ -11,6 +11,7 @@ from attncompare.analyses.maps import HeadMaps, head_maps
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.errors import AttnCompareError
 from attncompare.metrics import METRICS, Metric
+from attncompare.models.generation import Generation
 from attncompare.models.opening import load_pair
 from attncompare.models.pair import Pair
 from attncompare.version import __version__ as __version__
@@ -19,6 +20,7 @@ __all__ = [
     "METRICS",
     "AttnCompareError",
     "Comparison",
+    "Generation",
     "HeadMaps",
     "Metric",
     "Pair",

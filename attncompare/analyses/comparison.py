@@ -26,7 +26,8 @@ from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
 from attncompare.models.merged import LeftOut
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText, Reading, prepare
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import walk
 
 SCHEMA_VERSION = 1

@@ -15,21 +15,22 @@ from torch import Tensor
 from attncompare.analyses.blocks import blocks
 from attncompare.attention import Progress, Token, frozen, head_name
 from attncompare.errors import BadInput
-from attncompare.metrics.kernel import Block
+from attncompare.metrics.block import Block
 from attncompare.metrics.reach import BANDS, MID, NEAR, band_masses, bands, strongest, uniform_bands
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText, Reading, prepare
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import walk
 
 SHOWN = 20
-"""Links kept."""
+"""Heads whose strongest far link is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A query and a key far from it, with the head that joins them hardest in either model."""
+    """The query and the key far from it that a head joins hardest, in either model."""
 
     layer: int
     head: int
@@ -38,6 +39,11 @@ class Link:
     base: float
     """Attention of the query to the key, 0 to 1."""
     tuned: float
+
+    @property
+    def strength(self) -> float:
+        """The larger of the two."""
+        return max(self.base, self.tuned)
 
     @property
     def distance(self) -> int:
@@ -68,7 +74,7 @@ class Reach:
     uniform: dict[str, np.ndarray]
     """The same for uniform attention under each layer's masks, ``[layer]``."""
     links: tuple[Link, ...]
-    """Strongest far links between content tokens, strongest first; none in a text shorter than the far bound."""
+    """Each head's strongest link to a far content token, strongest first; none in a text shorter than the far bound."""
 
     def frame(self) -> pd.DataFrame:
         """One line per head: layer, head, and for each band base, tuned, delta and what uniform attention would give."""
@@ -100,40 +106,39 @@ class _Walk:
         self._question = question
         self.masses: list[Tensor] = []
         self.uniform: list[Tensor] = []
-        self.links: list[tuple[float, Link]] = []
+        self.links: dict[tuple[int, int], Link] = {}
 
     def layer(self, place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
         sums = torch.zeros(2, len(BANDS), base.heads, dtype=torch.float64)
         uniform = torch.zeros(len(BANDS), dtype=torch.float64)
-        for block in blocks(*self._question.views(base, tuned)):
+        for block in blocks(*self._question.views(base, tuned), entropy=False):
             self._add(place, block, sums, uniform)
         self.masses.append(sums / sums.sum(1, keepdim=True))
         self.uniform.append(uniform / base.queries)
 
     def _add(self, place: Place, block: Block, sums: Tensor, uniform: Tensor) -> None:
-        sides = [rows[..., : rows.shape[-1] - self._question.null] for rows in (block.base, block.tuned)]
-        _, queries, keys = sides[0].shape
-        inside = bands(block.start, queries, keys, sides[0].device)
-        visible = block.visible if block.visible is None else block.visible[:, :keys]
-        for side, rows in enumerate(sides):
-            sums[side] += band_masses(rows, inside).sum(-1, dtype=torch.float64).cpu()
-        uniform += uniform_bands(inside, visible).sum(-1).cpu()
+        base, tuned = (rows[..., : rows.shape[-1] - self._question.null] for rows in (block.base, block.tuned))
+        _, queries, keys = base.shape
+        inside = bands(block.start, queries, keys, base.device)
+        for side, rows in enumerate((base, tuned)):
+            sums[side, :, block.heads] += band_masses(rows, inside).sum(-1, dtype=torch.float64).cpu()
+        first = block.heads.start or 0
+        if not first:  # the same for every head
+            visible = block.visible if block.visible is None else block.visible[:, :keys]
+            uniform += uniform_bands(inside, visible).sum(-1).cpu()
         allowed = inside[2].clone()
         allowed[:, [sink for sink in self._question.sinks if sink < keys]] = False
-        if not allowed.any():
-            return
-        strength, at = strongest(torch.maximum(*sides), allowed, SHOWN)
-        for value, (head, query, key) in zip(strength.tolist(), at.tolist(), strict=True):
-            base, tuned = (float(rows[head, query, key]) for rows in sides)
-            self.links.append((value, Link(place.layer, head, block.start + query, key, base, tuned)))
-        self.links = sorted(self.links, key=lambda found: -found[0])[: 10 * SHOWN]
+        strength, query, key = strongest(torch.maximum(base, tuned), allowed)
+        for head in strength.nonzero().flatten().tolist():
+            at = head, int(query[head]), int(key[head])
+            link = Link(place.layer, first + head, block.start + at[1], at[2], float(base[at]), float(tuned[at]))
+            known = self.links.get((link.layer, link.head))
+            if known is None or link.strength > known.strength:
+                self.links[link.layer, link.head] = link
 
     def strongest_links(self) -> tuple[Link, ...]:
-        """A (query, key) once, with its hardest head of any layer."""
-        once: dict[tuple[int, int], Link] = {}
-        for _, link in self.links:
-            once.setdefault((link.query, link.key), link)
-        return tuple(once.values())[:SHOWN]
+        """One link a head, strongest first."""
+        return tuple(sorted(self.links.values(), key=lambda link: -link.strength)[:SHOWN])
 
 
 def reach(pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]) -> Reach:

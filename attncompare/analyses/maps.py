@@ -15,7 +15,8 @@ from attncompare.errors import BadInput, TraceGone
 from attncompare.metrics.divergence import jsd_bits, wasserstein_tokens
 from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText, Reading, prepare
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import TRACES, layer_calls
 
 Window = tuple[int, int]
@@ -162,11 +163,10 @@ def _maps(
     (first, last), (left, right) = shown
     window = torch.full((2, last - first, right - left), torch.nan)
     sums, counted = torch.zeros(2, dtype=torch.float64), 0
-    for block in blocks(*question.views(*calls)):
-        sides = (block.base[head], block.tuned[head])
-        several = _several(sides[0], block.visible)
+    for block in blocks(*question.views(*calls), entropy=False, head=head):
+        sides, several = (block.base[0], block.tuned[0]), block.sight.several
         sums += torch.stack(
-            [measure(*sides)[several].double().sum().cpu() for measure in (jsd_bits, wasserstein_tokens)]
+            [measure(*sides).cpu()[several].double().sum() for measure in (jsd_bits, wasserstein_tokens)]
         )
         counted += int(several.sum())
         inside = slice(max(first - block.start, 0), max(last - block.start, 0))
@@ -186,13 +186,6 @@ def _maps(
         bits,
         moved,
     )
-
-
-def _several(rows: Tensor, visible: Tensor | None) -> Tensor:
-    """Which rows see at least two keys."""
-    if visible is None:
-        return torch.full(rows.shape[:1], rows.shape[1] > 1, device=rows.device)
-    return visible.sum(-1) > 1
 
 
 def _blanked(rows: Tensor, visible: Tensor | None, keys: int) -> Tensor:

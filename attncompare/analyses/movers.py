@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.attention import head_name
 from attncompare.metrics.kernel import LayerNumbers
+from attncompare.metrics.links import Links as LayerLinks
 
 SHOWN = 3
-"""Keys and links kept per direction."""
+"""Keys kept per direction, beside the strongest links."""
 
 Masses = tuple[tuple[int, float], ...]
 Links = tuple[tuple[int, int, float], ...]
@@ -51,28 +52,29 @@ def movers(numbers: list[LayerNumbers], layers: tuple[int, ...]) -> tuple[Mover,
     """Every head whose divergence is above 0, most divergent first; ``layers`` are the model's own layer numbers."""
     bits = torch.stack([layer.columns["jsd_bits"] for layer in numbers]).nan_to_num(0)
     order = bits.flatten().argsort(descending=True, stable=True)[: int((bits > 0).sum())]
-    places = (divmod(int(i), bits.shape[1]) for i in order)
-    return tuple(_mover(numbers[row], layers[row], head) for row, head in places)
+    found = [_of_layer(*layer) for layer in zip(layers, numbers, strict=True)]
+    return tuple(found[i // bits.shape[1]][i % bits.shape[1]] for i in order.tolist())
 
 
-def _mover(numbers: LayerNumbers, layer: int, head: int) -> Mover:
-    change = (numbers.received_tuned[head] - numbers.received_base[head]) / numbers.seen.clamp_min(1)
-    return Mover(
-        layer,
-        head,
-        tuple((key, -loss) for key, loss in _strongest(-change)),
-        _strongest(change),
-        _links(-numbers.loss[head], numbers.loss_key[head], -1),
-        _links(numbers.gain[head], numbers.gain_key[head], 1),
-    )
+def _of_layer(layer: int, numbers: LayerNumbers) -> list[Mover]:
+    change = (numbers.received_tuned - numbers.received_base) / numbers.seen.clamp_min(1)
+    parts = _strongest(change, -1), _strongest(change, 1), _links(numbers.lost, -1), _links(numbers.gained, 1)
+    return [Mover(layer, head, *of_head) for head, of_head in enumerate(zip(*parts, strict=True))]
 
 
-def _strongest(change: Float[Tensor, " key"]) -> Masses:
-    top = change.topk(min(SHOWN, len(change)))
-    return tuple(
-        (key, value) for key, value in zip(top.indices.tolist(), top.values.tolist(), strict=True) if value > 0
-    )
+def _strongest(change: Float[Tensor, "head key"], sign: int) -> list[Masses]:
+    """The keys of each head that changed most in the direction of ``sign``."""
+    top = (sign * change).topk(min(SHOWN, change.shape[-1]))
+    return [
+        tuple((key, sign * size) for key, size in zip(keys, sizes, strict=True) if size > 0)
+        for keys, sizes in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    ]
 
 
-def _links(sizes: Float[Tensor, " query"], keys: Int[Tensor, " query"], sign: int) -> Links:
-    return tuple((query, int(keys[query]), sign * size) for query, size in _strongest(sizes))
+def _links(links: LayerLinks, sign: int) -> list[Links]:
+    """The links of each head that changed in the direction of ``sign``."""
+    numbers = links.query.tolist(), links.key.tolist(), links.size.tolist()
+    return [
+        tuple(link for link in zip(*of_head, strict=True) if sign * link[2] > 0)
+        for of_head in zip(*numbers, strict=True)
+    ]

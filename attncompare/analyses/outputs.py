@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from attncompare.attention import HeadOrigin, OutputKind
-from attncompare.models.pair import Pair
+from attncompare.models.pair import Pair, Side
 
 SHOWN = 10
 """How many answers are listed, likeliest first."""
@@ -23,7 +23,8 @@ class Outputs:
     base_head: HeadOrigin
     """borrowed: the base's answer comes from the base body under the tuned model's head."""
     kl_bits: float | None
-    """Kullback-Leibler divergence of tuned from base over all answers, KL(tuned || base), in bits."""
+    """Kullback-Leibler divergence of tuned from base over all answers, KL(tuned || base), in bits; None where the two
+    vocabularies differ."""
     same: bool | None
     """Whether both give the same likeliest answer."""
 
@@ -44,24 +45,32 @@ def outputs(pair: Pair, base_logits: Tensor | None, tuned_logits: Tensor | None)
     if base_logits is None or tuned_logits is None:
         return Outputs("none", (), (), pair.base_head, None, None)
     base, tuned = (logits.double().log_softmax(-1) for logits in (base_logits, tuned_logits))
+    answers = _likeliest(pair, pair.base, base), _likeliest(pair, pair.tuned, tuned)
+    if pair.output_kind == "next_token" and not _same_words(pair):
+        # Number 7 of one vocabulary is another word than number 7 of the other.
+        return Outputs(pair.output_kind, *answers, pair.base_head, None, answers[0][0][0] == answers[1][0][0])
     divergence = float(
         torch.where(tuned.isneginf(), 0, tuned.exp() * (tuned - base)).sum()
         / torch.log(torch.tensor(2.0, dtype=torch.float64))
     )
     return Outputs(
         pair.output_kind,
-        _likeliest(pair, base),
-        _likeliest(pair, tuned),
+        *answers,
         pair.base_head,
         max(divergence, 0.0),
         bool(base.argmax() == tuned.argmax()),
     )
 
 
-def _likeliest(pair: Pair, log_probabilities: Tensor) -> tuple[tuple[str, float], ...]:
+def _same_words(pair: Pair) -> bool:
+    """Whether a number means the same token in both models."""
+    base, tuned = pair.base.tokenizer, pair.tuned.tokenizer
+    return base is tuned or base.get_vocab() == tuned.get_vocab()
+
+
+def _likeliest(pair: Pair, side: Side, log_probabilities: Tensor) -> tuple[tuple[str, float], ...]:
     top = log_probabilities.exp().topk(min(SHOWN, len(log_probabilities)))
     names = [
-        pair.labels[i] if pair.output_kind == "label" else str(pair.tuned.tokenizer.decode([i]))
-        for i in top.indices.tolist()
+        pair.labels[i] if pair.output_kind == "label" else str(side.tokenizer.decode([i])) for i in top.indices.tolist()
     ]
     return tuple(zip(names, top.values.tolist(), strict=True))

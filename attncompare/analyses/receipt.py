@@ -7,7 +7,7 @@ from importlib.metadata import version
 from attncompare.attention import Check
 from attncompare.metrics.kernel import LayerNumbers
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText
+from attncompare.models.question import PairText
 from attncompare.version import __version__
 
 SUM_TOLERANCE = 1e-4
@@ -29,7 +29,7 @@ def receipt(pair: Pair, question: PairText, layers: list[LayerNumbers]) -> tuple
     unknown = sum(number == pair.base.tokenizer.unk_token_id and not token.special for number, token in marks)
     training = [side.info.id for side in (pair.base, pair.tuned) if side.model.training]
     return (
-        Check("same_tokens", True, f"both models read the same {len(question.base.ids)} token ids"),
+        Check("same_tokens", question.queries.same_ids and question.keys.same_ids, _tokens(question)),
         Check(
             "known_tokens",
             not unknown,
@@ -43,8 +43,15 @@ def receipt(pair: Pair, question: PairText, layers: list[LayerNumbers]) -> tuple
             True,
             f"{_PATHS[pair.base.info.attention_path]}; {pair.base.info.dtype} weights, float32 rows",
         ),
-        *(Check(f"note_{i}", True, note) for i, note in enumerate(pair.notes, start=1)),
+        *(Check(f"note_{i}", True, note) for i, note in enumerate((*question.notes, *pair.notes), start=1)),
     )
+
+
+def _tokens(question: PairText) -> str:
+    """How the two models' tokens were laid side by side."""
+    if question.keys is question.queries:
+        return question.queries.sentence()
+    return f"Queries: {question.queries.sentence()} Keys: {question.keys.sentence()}"
 
 
 @cache

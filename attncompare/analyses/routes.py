@@ -18,13 +18,14 @@ from torch import Tensor
 from attncompare.analyses.blocks import blocks, spans
 from attncompare.attention import Progress, Token, frozen
 from attncompare.errors import BadInput
-from attncompare.metrics.kernel import Block
+from attncompare.metrics.block import Block
 from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
 from attncompare.models.merged import UnitIndex, merge_map
 from attncompare.models.pair import Pair
-from attncompare.models.reading import PairText, Reading, prepare
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import TRACES, record_side, walk
 
 FULL_TOKENS = 512
@@ -91,21 +92,20 @@ def omitted(question: PairText) -> str | None:
 
 
 class _Flow:
-    """Full rollout of one model, fed with the head-mean rows of each layer; rows are over tokens."""
+    """Full rollout of one model, fed with the rows of each layer, heads summed; rows are over tokens."""
 
     def __init__(self, tokens: int) -> None:
-        self._rows = torch.zeros(tokens, tokens, dtype=torch.float64)
+        self._rows = torch.zeros(tokens, tokens)
         self.rollout: Tensor | None = None
 
     def add(self, start: int, rows: Float[Tensor, "query key"]) -> None:
-        """Some queries of the current layer; ``rows`` may stop at the last key that they can see."""
-        at = slice(start, start + rows.shape[0])
-        self._rows[at] = 0
-        self._rows[at, : rows.shape[1]] = rows.cpu()
+        """Some queries and heads of the current layer; ``rows`` may stop at the last key that they can see."""
+        self._rows[start : start + rows.shape[0], : rows.shape[1]] += rows.cpu()
 
     def end_layer(self) -> None:
         """The layer's rows are complete."""
         self.rollout = advance(self.rollout, self._rows)
+        self._rows.zero_()
 
 
 class RolloutWalk:
@@ -129,7 +129,7 @@ class RolloutWalk:
             return
         for flow, rows in zip(self._flows, (block.base, block.tuned), strict=True):
             flow.add(block.start, _token_rows(rows, self._question.null))
-        if self._nulls:
+        if self._nulls and not block.heads.start:  # the same for every head
             self._nulls[0].add(block.start, _uniform(block.base, block.visible, self._question.null))
 
     def end_layer(self, base: AttentionCall, tuned: AttentionCall) -> None:
@@ -154,13 +154,13 @@ class RolloutWalk:
         )
 
 
-def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query key"]:
-    """Mean over heads of what rows give to tokens; :func:`advance` makes it sum to 1 again."""
-    return rows.mean(0)[:, : rows.shape[2] - null]
+def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query token"]:
+    """Sum over heads of what rows give to tokens; what follows makes it sum to 1 again."""
+    return rows.sum(0)[:, : rows.shape[2] - null]
 
 
-def _uniform(rows: Tensor, visible: Tensor | None, null: bool) -> Float[Tensor, "query key"]:
-    """What :func:`_token_rows` would be if every head attended uniformly to the tokens that it may see."""
+def _uniform(rows: Tensor, visible: Tensor | None, null: bool) -> Float[Tensor, "query token"]:
+    """What a head would give if it attended uniformly to the tokens that it may see."""
     if visible is None:  # a single token: no mask was needed, and it can only look at itself
         visible = torch.ones(rows.shape[1:], dtype=torch.bool, device=rows.device)
     return uniform_rows(visible[:, : visible.shape[1] - null])

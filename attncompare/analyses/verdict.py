@@ -5,7 +5,7 @@ import numpy as np
 from attncompare.analyses.movers import Mover
 from attncompare.analyses.outputs import Outputs
 from attncompare.attention import Token
-from attncompare.models.reading import PairText
+from attncompare.models.question import PairText
 
 NO_YARDSTICK = (
     "These are bits on one text without a yardstick: "

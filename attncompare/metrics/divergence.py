@@ -15,25 +15,45 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_SMALLEST = 1e-30
+SMALLEST = 1e-30
 """Keeps 0/0 away from masked keys; far below any mass, and not a denormal number."""
 
 _EDGE = 1.0 - 6e-8
 """Largest relative difference: log1p(-1) is infinite where one side has no mass, and its term is 0."""
 
 
-def jsd_terms(base: Float[Tensor, "*any"], tuned: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Contribution of each pair of masses to the Jensen-Shannon divergence, in bits, each >= 0.
+IN_BITS = 1 / (4 * math.log(2))
+"""Times what :func:`spread_` gives: bits."""
 
-    With s = P + Q and d = (Q - P)/s the term is s [(1+d) ln(1+d) + (1-d) ln(1-d)] / (4 ln 2): no subtraction of entropies,
-    so differences of 1e-5 keep their digits in float32 and equal masses give exactly 0.
+
+def spread_(
+    moved: Float[Tensor, "*any"], total: Float[Tensor, "*any"], work: tuple[Tensor, Tensor]
+) -> Float[Tensor, "*any"]:
+    """The divergence between two masses per unit of their sum, each >= 0; in nats, times 4.
+
+    With s = P + Q and d = (Q - P)/s it is (1+d) ln(1+d) + (1-d) ln(1-d), and times s it is the masses' contribution to a
+    row's divergence. No entropies are subtracted, so differences of 1e-5 keep their digits in float32 and equal masses
+    give exactly 0.
+
+    Args:
+        moved: Q - P; overwritten.
+        total: P + Q, at least :data:`SMALLEST`.
+        work: two tensors of the same shape; the result lies in the first.
     """
-    total = (base + tuned).clamp_min_(_SMALLEST)
-    relative = ((tuned - base) / total).clamp_(-_EDGE, _EDGE)
-    terms = torch.log1p(relative).mul_(1 + relative)
+    relative = moved.div_(total).clamp_(-_EDGE, _EDGE)
+    terms = torch.log1p(relative, out=work[0])
+    terms.addcmul_(terms, relative)
     relative.neg_()
-    terms.add_(torch.log1p(relative).mul_(1 + relative))
-    return terms.mul_(total).div_(4 * math.log(2))
+    other = torch.log1p(relative, out=work[1])
+    other.addcmul_(other, relative)
+    return terms.add_(other)
+
+
+def jsd_terms(base: Float[Tensor, "*any"], tuned: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Contribution of each pair of masses to the Jensen-Shannon divergence, in bits, each >= 0."""
+    total = (base + tuned).clamp_min_(SMALLEST)
+    work = torch.empty_like(total), torch.empty_like(total)
+    return spread_(tuned - base, total, work).mul_(total).mul_(IN_BITS)
 
 
 def jsd_bits(base: Float[Tensor, "*row key"], tuned: Float[Tensor, "*row key"]) -> Float[Tensor, "*row"]:

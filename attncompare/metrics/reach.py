@@ -42,15 +42,8 @@ def uniform_bands(
 
 
 def strongest(
-    strength: Float[Tensor, "head query key"], allowed: Bool[Tensor, "query key"], count: int
-) -> tuple[Float[Tensor, " link"], Int[Tensor, "link 3"]]:
-    """The ``count`` largest values above 0 where ``allowed``, and their (head, query, key), strongest first.
-
-    A (query, key) that several heads look at counts once, with the head that looks hardest.
-    """
-    hardest, head = strength.max(0)
-    hardest = hardest.masked_fill(~allowed, 0)
-    values, places = hardest.flatten().topk(min(count, hardest.numel()))
-    values, places = values[values > 0], places[values > 0]
-    query, key = places // hardest.shape[1], places % hardest.shape[1]
-    return values, torch.stack([head[query, key], query, key], dim=-1)
+    strength: Float[Tensor, "head query key"], allowed: Bool[Tensor, "query key"]
+) -> tuple[Float[Tensor, " head"], Int[Tensor, " head"], Int[Tensor, " head"]]:
+    """Each head's largest value where ``allowed``, with its query and key; 0 where nothing is allowed."""
+    values, places = (strength * allowed).flatten(1).max(-1)
+    return values, places // strength.shape[2], places % strength.shape[2]

@@ -1,29 +1,22 @@
-"""What a single model's attention rows look like: entropy and attended distance.
+"""What is summed over a row of attention. Knows no token and no model.
 
-Knows no token and no model. Rows are ``[..., query, key]``, non-negative, masked keys 0, each row sums to 1.
+Rows are ``[..., key]``, non-negative, masked keys 0, each row sums to 1. ``work`` is memory of their shape to compute in.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_SMALLEST = 1e-30
+from attncompare.metrics.divergence import SMALLEST
 
 
-def entropy_nats(rows: Float[Tensor, "*row key"]) -> Float[Tensor, "*row"]:
+def dot(
+    left: Float[Tensor, "*row key"], right: Float[Tensor, "*some key"], work: Float[Tensor, "*row key"]
+) -> Float[Tensor, "*row"]:
+    """Sum of products along each row."""
+    return torch.mul(left, right, out=work).sum(-1)
+
+
+def entropy_nats(rows: Float[Tensor, "*row key"], work: Float[Tensor, "*row key"]) -> Float[Tensor, "*row"]:
     """Shannon entropy in nats: 0 for a row on one key, ln(keys) for a uniform row."""
-    return -torch.linalg.vecdot(rows, rows.clamp_min(_SMALLEST).log_())
-
-
-def distances(start: int, queries: int, keys: int, device: torch.device) -> Float[Tensor, "query key"]:
-    """|query - key| in tokens for the queries from ``start`` on."""
-    query = torch.arange(start, start + queries, device=device, dtype=torch.float32)
-    return (query[:, None] - torch.arange(keys, device=device, dtype=torch.float32)[None, :]).abs_()
-
-
-def mean_distance(
-    rows: Float[Tensor, "*head query key"], distance: Float[Tensor, "query key"]
-) -> Float[Tensor, "*head query"]:
-    """Attended distance in tokens, sum over keys of A |i - j|; all keys count, the first too (Vig & Belinkov 2019, Eq 6,
-    without their removal of the first token)."""
-    return torch.linalg.vecdot(rows, distance.expand_as(rows))
+    return -torch.clamp_min(rows, SMALLEST, out=work).log_().mul_(rows).sum(-1)

@@ -94,7 +94,7 @@ def align(
     base: Tokens,
     tuned: Tokens,
     texts: tuple[str, ...],
-    level: Literal["auto", "token", "word"] = "auto",
+    level: str = "auto",
     *,
     same_ids: bool,
 ) -> Alignment:

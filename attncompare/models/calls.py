@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attncompare.errors import UnsupportedModel
+from attncompare.models.softmax import PlainRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class LayerCall:
     """True where a missing mask means causal; on the other route it means that every key is visible."""
     null: bool = False
     """Whether the last key is the model's null key, which takes what a logit sink leaves of a row: 1 minus its sum."""
+    plain: bool = False
+    """Whether rows are softmax(query key^T scaling + mask) and nothing else, so that they need not be the family's code."""
 
     @property
     def queries(self) -> int:
@@ -69,6 +72,9 @@ class LayerCall:
         Where the model is causal and unmasked only the first ``stop`` keys are computed and returned; no query of the
         block can see a later one. With a null key every key is returned.
         """
+        if self.plain:
+            plain = PlainRows(self)
+            return plain.block(start, stop, slice(0, self.heads))[0], plain.visible(start, stop)
         mask, visible = self._mask(start, stop)
         keys = self._computed(stop)
         options = {name: self._slice(value, start, stop, keys) for name, value in self.options.items()}

@@ -77,11 +77,11 @@ def spelled(
         name = _name(tokenizer, number)
         special = number in known
         token = Token(name, name, None, None, special, sink=False, generated=True)
-        if special and not markers:
-            # What waits for the rest of its character has lost it.
-            tokens, waiting, context, seen = [*tokens, token], 0, [], ""
-            continue
         tokens.append(token)
+        if (special and not markers) or name == _unnamed(number):
+            if waiting:  # for the rest of a character, which does not come now
+                waiting, context, seen = 0, [], ""
+            continue
         context.append(number)
         waiting += 1
         whole = _decoded(tokenizer, context)
@@ -117,4 +117,8 @@ def _decoded(tokenizer: Any, ids: list[int]) -> str:
 def _name(tokenizer: Any, number: int) -> str:
     """What the tokenizer calls a token; a model may have more of them than its tokenizer has names for."""
     name = tokenizer.convert_ids_to_tokens(number)
-    return f"#{number}" if name is None else str(name)
+    return _unnamed(number) if name is None else str(name)
+
+
+def _unnamed(number: int) -> str:
+    return f"#{number}"

@@ -116,11 +116,13 @@ def continuation(
 def cannot_generate(pair: Pair, side: Side) -> str:
     """Why this model continues no text, or an empty string."""
     model = bare(side.model)
-    name = f"{side.info.id} ({type(model).__name__})"
-    if not model.can_generate() or not (pair.causal or model.config.is_encoder_decoder):
+    name, two_stacks = f"{side.info.id} ({type(model).__name__})", model.config.is_encoder_decoder
+    if not model.can_generate() or not (pair.causal or two_stacks):
         return f"{name} can't generate text: give the whole text, or a checkpoint with a language-model head."
-    heads = {bare(one.model).get_output_embeddings().weight.shape[0] for one in (pair.base, pair.tuned)}
-    if pair.causal and pair.output_kind == "none" and len(heads) == 1:
+    # Outputs are not compared either where the two vocabularies differ in size, which is no reason here.
+    words = {getattr(bare(one.model).get_output_embeddings(), "weight", None) for one in (pair.base, pair.tuned)}
+    sizes = {weight.shape[0] for weight in words if weight is not None}
+    if not two_stacks and pair.output_kind == "none" and len(sizes) == 1:
         return f"{name} has no trained output head, so what it would generate is noise: give the whole text."
     return ""
 

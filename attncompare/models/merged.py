@@ -2,7 +2,7 @@
 
 A word is looked at as much as its tokens together, and looks where its tokens look on average. Tokens that belong to no
 unit are left out on both axes: every row is divided by what it gives to the keys that are left, before rows are averaged,
-and how much was left out is kept. Rows are merged block by block; nothing over all tokens and all tokens is ever made.
+and how much was left out is kept. Rows are merged block by block; no tensor over all tokens and all tokens is made.
 
 Knows nothing about tokenizers: a unit is a set of positions.
 """
@@ -19,7 +19,7 @@ from attncompare.models.calls import AttentionCall
 CHUNK_CELLS = {"cpu": 2**20, "cuda": 2**26}
 """Attention weights of one model that are asked for at once, by device: a unit may have thousands of tokens."""
 
-MIN_CHUNK = 32
+MIN_CHUNK = 64
 """Fewest queries asked for at once."""
 
 NOTHING_LEFT = torch.finfo(torch.float32).tiny
@@ -108,7 +108,7 @@ class MergedCall:
     @property
     def null(self) -> bool:
         """Whether the last key is the model's null key."""
-        return getattr(self.call, "null", False)
+        return self.call.null
 
     @property
     def queries(self) -> int:
@@ -161,8 +161,7 @@ class MergedCall:
         low, high = self.query_units.span(start, stop)
         into = self.query_units.buckets(low, high, slice(start, stop), torch.device("cpu"))
         seen = self.call.visible(low, high).float()
-        merged = _sum_keys(_sum_queries(seen[None], into, stop - start), self.key_units, null=self.null)[0]
-        return merged > 0
+        return _sum_queries(_sum_keys(seen[None], self.key_units, null=self.null), into, stop - start)[0] > 0
 
 
 class _Total:
@@ -178,27 +177,22 @@ class _Total:
 
     def add(self, start: int, rows: Float[Tensor, "head query key"], visible: Bool[Tensor, "query key"] | None) -> None:
         """Take the rows of the tokens from ``start``; a causal chunk may have more keys than the one before."""
-        merged = self._merged
-        into = merged.query_units.buckets(start, start + rows.shape[1], self._units, rows.device)
-        weight = torch.ones(rows.shape[:2], device=rows.device)
-        if not merged.key_units.complete:
-            shared = rows @ _kept(merged.key_units, rows, null=merged.null)
-            merged.left_out.add(shared[:, into < self._size])
-            weight = (shared >= NOTHING_LEFT).to(rows.dtype)
-            rows = rows * (weight / shared.clamp_min(NOTHING_LEFT))[..., None]
-        else:
-            merged.left_out.add(weight[:, into < self._size])
-        self._count = self._count + _sum_queries(weight[..., None], into, self._size)
+        queries, keys, null = self._merged.query_units, self._merged.key_units, self._merged.null
+        into = queries.buckets(start, start + rows.shape[1], self._units, rows.device)
+        # Keys first: they are the longer axis, and everything after them is the smaller for it.
+        rows, shared, counted = _over_units(rows, keys, null=null)
+        self._merged.left_out.add(shared[:, into < self._size])
+        self._count = self._count + _sum_queries(counted[..., None], into, self._size)
         self._rows = _grown(self._rows, _sum_queries(rows, into, self._size))
         if visible is not None:
-            self._visible = _grown(self._visible, _sum_queries(visible[None].float(), into, self._size))
+            seen = _sum_keys(visible[None].float(), keys, null=null)
+            self._visible = _grown(self._visible, _sum_queries(seen, into, self._size))
 
     def rows(self) -> tuple[Float[Tensor, "head query key"], Bool[Tensor, "query key"] | None]:
         """The mean of each unit's rows over units, and which of these are visible."""
         assert self._rows is not None
-        keys, null = self._merged.key_units, self._merged.null
-        rows = _sum_keys(self._rows / self._count.clamp_min(1), keys, null=null)
-        visible = None if self._visible is None else _sum_keys(self._visible, keys, null=null)[0] > 0
+        rows = self._rows / self._count.clamp_min(1)
+        visible = None if self._visible is None else self._visible[0] > 0
         blank = self._count[..., 0] == 0
         if blank.any():
             # A row has to be a distribution, and of this one nothing is known.
@@ -216,25 +210,24 @@ def merge_map(
     For what is computed over tokens and merged once at the end, such as rollout and its null. A row with nothing left for
     any unit is not counted; a unit of such rows alone is 0.
     """
-    shared = rows @ _kept(key_units, rows, null=False)
-    weight = (shared >= NOTHING_LEFT).to(rows.dtype)
-    rows = rows * (weight / shared.clamp_min(NOTHING_LEFT))[:, None]
+    over_units, _, counted = _over_units(rows[None], key_units, null=False)
     into = query_units.buckets(0, len(rows), slice(None), rows.device)
-    count = _sum_queries(weight[None, :, None], into, query_units.units)
-    return _sum_keys(_sum_queries(rows[None], into, query_units.units) / count.clamp_min(1), key_units, null=False)[0]
+    count = _sum_queries(counted[..., None], into, query_units.units)
+    return (_sum_queries(over_units, into, query_units.units) / count.clamp_min(1))[0]
 
 
-def _kept(keys: UnitIndex, rows: Tensor, *, null: bool) -> Float[Tensor, " key"]:
-    """1 for every key of ``rows`` that belongs to a unit, and for the null key."""
-    kept = (keys.unit[: rows.shape[-1] - null] >= 0).to(rows)
-    return nn.functional.pad(kept, (0, int(null)), value=1.0)
-
-
-def _sum_queries(
-    rows: Float[Tensor, "head query key"], into: Int[Tensor, " query"], units: int
-) -> Float[Tensor, "head unit key"]:
-    total = rows.new_zeros(rows.shape[0], units + 1, rows.shape[2])
-    return total.index_add_(1, into, rows)[:, :units]
+def _over_units(
+    rows: Float[Tensor, "head query key"], keys: UnitIndex, *, null: bool
+) -> tuple[Float[Tensor, "head query unit"], Float[Tensor, "head query"], Float[Tensor, "head query"]]:
+    """Rows of tokens over units of keys: with sum 1, what they gave to units before, and 1 for each that gave anything."""
+    rows = _sum_keys(rows, keys, null=null)
+    ones = rows.new_ones(rows.shape[:2])
+    if keys.complete:
+        return rows, ones, ones
+    shared = rows.sum(-1)
+    counted = (shared >= NOTHING_LEFT).to(rows.dtype)
+    rows = rows * (counted / shared.clamp_min(NOTHING_LEFT))[..., None]
+    return rows, shared, counted
 
 
 def _sum_keys(
@@ -244,12 +237,19 @@ def _sum_keys(
     tokens = rows.shape[-1] - null
     units = keys.reach[tokens]
     into = keys.buckets(0, tokens, slice(0, units), rows.device)
-    total = rows.new_zeros(*rows.shape[:2], units + 1)
-    total.index_add_(2, into, rows[..., :tokens])
-    if null:
+    total = rows.new_zeros(*rows.shape[:2], units + 1).index_add_(2, into, rows[..., :tokens])
+    if null:  # it takes the place of the keys that are left out
         total[..., units] = rows[..., -1]
         return total
     return total[..., :units]
+
+
+def _sum_queries(
+    rows: Float[Tensor, "head query key"], into: Int[Tensor, " query"], units: int
+) -> Float[Tensor, "head unit key"]:
+    """Queries summed within units; ``into`` is ``units`` for a query that belongs to none of them."""
+    total = rows.new_zeros(rows.shape[0], units + 1, rows.shape[2])
+    return total.index_add_(1, into, rows)[:, :units]
 
 
 def _grown(total: Tensor | None, more: Tensor) -> Tensor:

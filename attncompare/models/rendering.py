@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SECONDS = 5
+SECONDS = 2
 """Processor time that a template may take."""
 
 MEMORY_BYTES = 512 * 2**20

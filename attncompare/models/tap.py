@@ -133,7 +133,7 @@ def _record_tapped(model: Any, inputs: Mapping[str, Any], layout: Sequence[Place
         if seen > len(layout):
             raise _other_calls(model, layout, f"{seen} or more")
         place = layout[seen - 1]
-        on_call(place, replace(call, null=True) if place.null else call)
+        on_call(place, replace(call, null=place.null, plain=place.plain))
 
     with listening(place_it):
         output = model(**inputs)

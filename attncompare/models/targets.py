@@ -23,9 +23,10 @@ def start_token(side: Side) -> int:
         BadInput: the checkpoint names none.
     """
     model = bare(side.model)
-    settings = (model.config, model.generation_config, model.config.get_text_config(decoder=True))
-    named = [getattr(s, "decoder_start_token_id", None) for s in settings if s is not None]
-    named += [getattr(s, "bos_token_id", None) for s in reversed(settings) if s is not None]
+    text = model.config.get_text_config(decoder=True)
+    settings = (model.config, getattr(model, "generation_config", None), text)
+    named = [getattr(one, "decoder_start_token_id", None) for one in settings]
+    named += [getattr(one, "bos_token_id", None) for one in reversed(settings)]
     found = next((number for number in named if isinstance(number, int)), None)
     if found is None:
         raise BadInput(f"{side.info.id} doesn't say which token its decoder starts with: set decoder_start_token_id.")

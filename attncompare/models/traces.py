@@ -23,7 +23,7 @@ from attncompare.models.cache import Cache
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
 from attncompare.models.pair import PAIRS, Pair, Side
-from attncompare.models.reading import PairText
+from attncompare.models.question import PairText
 
 TRACE_LIMIT_BYTES = 512 * 2**20
 

@@ -32,7 +32,6 @@ class _Shown:
     base: np.ndarray
     """``[layer, head]``; NaN in layers that may not look into the band."""
     tuned: np.ndarray
-    uniform: np.ndarray
 
     @property
     def delta(self) -> np.ndarray:
@@ -114,7 +113,7 @@ def reach_alt(distances: Reach, *, scope: Scope | None = None) -> str:
 def _shown(distances: Reach) -> _Shown:
     band = next((band for band in reversed(BANDS) if np.nanmax(distances.uniform[band], initial=0) > 0), "near")
     blank = np.where(distances.uniform[band] > 0, 0.0, np.nan)[:, None]
-    return _Shown(band, distances.base[band] + blank, distances.tuned[band] + blank, distances.uniform[band])
+    return _Shown(band, distances.base[band] + blank, distances.tuned[band] + blank)
 
 
 def _below(distances: Reach, shown: _Shown, scope: Scope) -> str:

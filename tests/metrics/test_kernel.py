@@ -1,6 +1,7 @@
 """The block kernel against a naive loop over rows in float64, whatever the block size."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from scipy.stats import entropy as scipy_entropy
 from torch import Tensor
 
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
-from attncompare.metrics.kernel import MIN_CONTENT_MASS, Block, LayerKernel, LayerNumbers
+from attncompare.metrics.block import Block, Sight
+from attncompare.metrics.kernel import MIN_CONTENT_MASS, DivergenceKernel, LayerKernel, LayerNumbers
 
 HEADS = 3
 
@@ -21,13 +23,23 @@ def rows(tokens: int, seed: int, *, causal: bool) -> Tensor:
     return logits.softmax(-1)
 
 
-def run(base: Tensor, tuned: Tensor, sinks: list[int], *, causal: bool, step: int) -> LayerNumbers:
-    tokens = base.shape[-1]
-    visible = torch.ones(tokens, tokens, dtype=torch.bool).tril() if causal else None
-    kernel = LayerKernel(HEADS, tokens, sinks)
+def cut(base: Tensor, tuned: Tensor, *, causal: bool, step: int, heads: int = HEADS) -> Iterator[Block]:
+    """Blocks of ``step`` queries and ``heads`` heads; a causal block ends at the last key that its queries can see."""
+    tokens = base.shape[1]
+    visible = torch.ones(tokens, base.shape[-1], dtype=torch.bool).tril() if causal else None
     for start in range(0, tokens, step):
-        at = slice(start, start + step)
-        kernel.add(Block(start, base[:, at], tuned[:, at], None if visible is None else visible[at]))
+        stop = min(start + step, tokens)
+        keys = stop if causal else base.shape[-1]
+        sight = Sight(start, stop - start, keys, None if visible is None else visible[start:stop, :keys])
+        for first in range(0, HEADS, heads):
+            at = slice(first, first + heads)
+            yield Block(sight, base[at, start:stop, :keys], tuned[at, start:stop, :keys], at)
+
+
+def run(base: Tensor, tuned: Tensor, sinks: list[int], *, causal: bool, step: int, heads: int = HEADS) -> LayerNumbers:
+    kernel = LayerKernel(HEADS, base.shape[-1], sinks)
+    for block in cut(base, tuned, causal=causal, step=step, heads=heads):
+        kernel.add(block)
     return kernel.numbers()
 
 
@@ -83,10 +95,10 @@ def naive(base: Tensor, tuned: Tensor, sinks: list[int], *, causal: bool) -> dic
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("sinks", [[], [0], [0, 10]])
-@pytest.mark.parametrize("step", [1, 4, 11])
-def test_every_column_equals_the_naive_loop(causal: bool, sinks: list[int], step: int) -> None:
+@pytest.mark.parametrize(("step", "heads"), [(1, 3), (4, 1), (11, 3)])
+def test_every_column_equals_the_naive_loop(causal: bool, sinks: list[int], step: int, heads: int) -> None:
     base, tuned = rows(11, 1, causal=causal), rows(11, 2, causal=causal)
-    numbers = run(base, tuned, sinks, causal=causal, step=step)
+    numbers = run(base, tuned, sinks, causal=causal, step=step, heads=heads)
     for name, expected in naive(base, tuned, sinks, causal=causal).items():
         assert numbers.columns[name].tolist() == pytest.approx(expected, abs=2e-6, nan_ok=True), name
 
@@ -153,16 +165,92 @@ def test_attention_received_and_moves() -> None:
     numbers = run(base, tuned, [0], causal=True, step=3)
     assert torch.allclose(numbers.received_base, base.sum(1).double(), atol=1e-6)
     assert numbers.seen.tolist() == [7, 6, 5, 4, 3, 2, 1]
-    moved = tuned - base
-    assert torch.equal(numbers.gain, moved.max(-1).values)
-    assert torch.equal(numbers.loss_key, moved.argmin(-1))
+
+
+@pytest.mark.parametrize(("step", "heads"), [(1, 1), (3, 1), (5, 3), (13, 3)])
+@pytest.mark.parametrize("tokens", [2, 13])
+def test_the_strongest_links_are_found(tokens: int, step: int, heads: int) -> None:
+    base, tuned = rows(tokens, 6, causal=True), rows(tokens, 7, causal=True)
+    numbers = run(base, tuned, [0], causal=True, step=step, heads=heads)
+    for links, moved in ((numbers.gained, tuned - base), (numbers.lost, base - tuned)):
+        sizes, keys = moved.max(-1)
+        for head in range(HEADS):
+            strongest = sorted(range(tokens), key=lambda query, head=head: -sizes[head, query])[:3]
+            found = [i for i, size in enumerate(links.size[head].tolist()) if size != 0]  # the first row never moves
+            assert links.query[head, found].tolist() == strongest[: len(found)]
+            assert links.key[head, found].tolist() == keys[head, strongest[: len(found)]].tolist()
+            assert torch.equal(links.size[head].abs().float(), sizes[head, strongest])
+    assert bool((numbers.gained.size >= 0).all())
+    assert bool((numbers.lost.size <= 0).all())
 
 
 def test_a_look_into_the_future_is_seen() -> None:
     base = rows(6, 8, causal=False)
-    assert run(base, base, [0], causal=True, step=2).forbidden > 0.01
+    visible = torch.ones(6, 6, dtype=torch.bool).tril()
+    for side in ((base, base.tril()), (base.tril(), base)):
+        kernel = LayerKernel(HEADS, 6, [0])
+        for start in (0, 2, 4):
+            at = slice(start, start + 2)
+            kernel.add(Block(Sight(start, 2, 6, visible[at]), side[0][:, at], side[1][:, at]))
+        assert kernel.numbers().forbidden == pytest.approx(float(base.triu(1).max()))
     assert run(base, base, [0], causal=False, step=2).forbidden == 0
     assert run(2 * base, base, [0], causal=False, step=2).worst_sum == pytest.approx(1, abs=1e-5)
+
+
+def test_a_row_that_is_no_number_is_not_overlooked() -> None:
+    base = rows(6, 8, causal=False)
+    broken = base.clone()
+    broken[1, 3, 2] = torch.nan
+    numbers = run(broken, base, [0], causal=False, step=4)
+    assert math.isnan(numbers.worst_sum)
+    assert numbers.columns["jsd_bits"].isnan().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_divergence_alone_is_that_of_all_columns(causal: bool) -> None:
+    base, tuned = rows(11, 1, causal=causal), rows(11, 2, causal=causal)
+    kernel = DivergenceKernel(HEADS)
+    for block in cut(base, tuned, causal=causal, step=4, heads=1):
+        kernel.add(block)
+    expected = naive(base, tuned, [0], causal=causal)["jsd_bits"]
+    assert kernel.bits().tolist() == pytest.approx(expected, abs=1e-6)
+    assert kernel.bits().tolist() == pytest.approx(
+        run(base, tuned, [0], causal=causal, step=11).columns["jsd_bits"].tolist(), abs=1e-7
+    )
+
+
+def test_one_token_has_nothing_to_compare() -> None:
+    alone = torch.ones(HEADS, 1, 1)
+    kernel = DivergenceKernel(HEADS)
+    for block in cut(alone, alone, causal=True, step=1):
+        kernel.add(block)
+    assert kernel.bits().isnan().all()
+    assert run(alone, alone, [0], causal=True, step=1).columns["jsd_bits"].isnan().all()
+
+
+def test_a_null_key_counts_in_everything_but_distance() -> None:
+    """The last of 12 keys belongs to no token; the 11 queries spread over 11 tokens and it."""
+    base, tuned = (
+        (3 * torch.randn(HEADS, 11, 12, generator=torch.Generator().manual_seed(seed))).softmax(-1) for seed in (1, 2)
+    )
+    kernel = LayerKernel(HEADS, 12, [0, 11], null=True)
+    for block in cut(base, tuned, causal=False, step=4, heads=1):
+        kernel.add(block)
+    numbers = kernel.numbers()
+    far = (torch.arange(11)[:, None] - torch.arange(11)[None]).abs().double()
+    for name, side in (("base", base), ("tuned", tuned)):
+        expected = (side[..., :11].double() * far).sum(-1).mean(-1)
+        assert numbers.columns[f"distance_{name}"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+        assert numbers.columns[f"sink_mass_{name}"].tolist() == pytest.approx(
+            side[..., [0, 11]].double().sum(-1).mean(-1).tolist(), abs=1e-6
+        )
+        entropy = torch.special.entr(side.double()).sum(-1).mean(-1)
+        assert numbers.columns[f"entropy_{name}_nats"].tolist() == pytest.approx(entropy.tolist(), abs=1e-6)
+    bits = [
+        np.mean([js(base[h, i].double().numpy(), tuned[h, i].double().numpy()) for i in range(11)]) for h in range(3)
+    ]
+    assert numbers.columns["jsd_bits"].tolist() == pytest.approx(bits, abs=1e-6)
+    assert torch.allclose(numbers.received_base[:, 11], base[..., 11].double().sum(-1), atol=1e-6)
 
 
 def test_every_metric_is_a_column_or_a_delta() -> None:

@@ -32,11 +32,11 @@ def test_uniform_bands_of_a_causal_row_in_closed_form() -> None:
         assert found[:, i].tolist() == pytest.approx([near / (i + 1), mid / (i + 1), max(i - 64, 0) / (i + 1)])
 
 
-def test_strongest_counts_a_pair_once_with_its_hardest_head() -> None:
-    strength = torch.zeros(2, 3, 4)
-    strength[0, 1, 2], strength[1, 1, 2], strength[0, 2, 0], strength[1, 0, 3] = 0.3, 0.6, 0.4, 0.9
+def test_strongest_of_each_head_where_allowed() -> None:
+    strength = torch.zeros(3, 3, 4)
+    strength[0, 1, 2], strength[0, 2, 0], strength[1, 1, 2], strength[1, 0, 3] = 0.3, 0.4, 0.6, 0.9
     allowed = torch.ones(3, 4, dtype=torch.bool)
     allowed[0, 3] = False
-    values, places = strongest(strength, allowed, 5)
-    assert values.tolist() == pytest.approx([0.6, 0.4])
-    assert places.tolist() == [[1, 1, 2], [0, 2, 0]]
+    values, queries, keys = strongest(strength, allowed)
+    assert values.tolist() == pytest.approx([0.4, 0.6, 0])
+    assert (queries[:2].tolist(), keys[:2].tolist()) == ([2, 1], [0, 2])

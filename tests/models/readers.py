@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 
 from attncompare.attention import CheckpointInfo
 from attncompare.models import routing
-from attncompare.models.generation import bare
+from attncompare.models.layout import Place
 from attncompare.models.pair import Pair, Side, common_stacks
 from tests.conftest import draw_weights
 
@@ -106,20 +106,19 @@ def embedded_tokenizer() -> Any:
 
 
 def model(family: str, kind: str, seed: int) -> Any:
-    """A tiny model on the tap, or on its own eager attention where it knows no other."""
+    """A tiny model of random weights."""
     made = getattr(transformers, kind).from_config(copy.deepcopy(CONFIGS[family])).eval()
     draw_weights(made, seed)
-    routing.install(made)
     return made
 
 
-def side(made: Any, tokenizer: Any, name: str) -> Side:
+def side(made: Any, tokenizer: Any, name: str, layout: tuple[Place, ...] = ()) -> Side:
     """A side that says it came from ``name``."""
     info = CheckpointInfo(
         id=name, revision=None, content_hash="0" * 16, model_class=type(made).__name__,
         model_type=made.config.model_type, dtype="float32", device="cpu", adapter=False, attention_path="tap",
     )  # fmt: skip
-    return Side(info, made, tokenizer, routing.install(bare(made)))
+    return Side(info, made, tokenizer, layout)
 
 
 _COUNT = iter(range(10**6))
@@ -147,8 +146,13 @@ def pair(
         "base_head": "own",
         "notes": (),
     }
-    base = side(model(family, kind, 1), tokenizer, "org/base")
-    tuned = side(model(family, kind, 2), tuned_tokenizer or tokenizer, "org/tuned")
+    models = model(family, kind, 1), model(family, kind, 2)
+    base, tuned = (
+        side(made, own, name, routing.install(made))
+        for made, own, name in zip(
+            models, (tokenizer, tuned_tokenizer or tokenizer), ("org/base", "org/tuned"), strict=True
+        )
+    )
     return Pair(base, tuned, stacks=common_stacks(base.layout, tuned.layout), **(values | changes))
 
 
