@@ -26,13 +26,7 @@ class Asked:
         None
     )
     text_file: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-            help="A UTF-8 file with the text, instead of --text; - is stdin.",
-        ),
+        Path | None, typer.Option(help="A UTF-8 file with the text, instead of --text; - is stdin.")
     ] = None
     base: Annotated[
         str | None,
@@ -113,8 +107,12 @@ class Asked:
         try:
             source = sys.stdin.buffer.read() if str(self.text_file) == "-" else self.text_file.read_bytes()
             return source.decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            raise BadInput(f"{self.text_file} can't be read as text: give a file in UTF-8.") from None
+        except OSError as error:
+            raise BadInput(
+                f"The text in {self.text_file} can't be read: {error.strerror}; choose another file."
+            ) from None
+        except UnicodeDecodeError:
+            raise BadInput(f"{self.text_file} is no text in UTF-8: save it as one, or choose another file.") from None
 
     def pair(self) -> "Pair":
         """Both models."""

@@ -14,7 +14,7 @@ from attncompare import METRICS
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
-from attncompare.ui import changed, distance, flow, header, one_head, questions
+from attncompare.ui import changed, distance, flow, header, one_head
 from attncompare.ui.failures import UNEXPECTED, failure
 from attncompare.ui.files import asset, examples, numbers, table
 from attncompare.ui.questions import Answer, question
