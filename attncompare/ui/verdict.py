@@ -138,7 +138,7 @@ def _alignment(record: dict[str, Any]) -> str:
     what = "words" if record["level"] == "word" else "units that both tokenizers share"
     made = f"{record['units']} {what}, of {record['tokens_base']} and {record['tokens_tuned']} tokens"
     left = [
-        f"{name} {_share(record[f'unaligned_{name}'])} ({len(tokens)} tokens)"
+        f"{name} {_share(record[f'unaligned_{name}'])} ({', '.join(tokens[:5])}{' …' if len(tokens) > 5 else ''})"
         for name in ("base", "tuned")
         if (tokens := record[f"unaligned_tokens_{name}"])
     ]

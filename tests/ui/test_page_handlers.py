@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,16 +15,23 @@ from attncompare import METRICS
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
-from attncompare.ui import changed, distance, flow, header, one_head
+from attncompare.ui import changed, distance, flow, header, one_head, options
 from attncompare.ui.failures import UNEXPECTED, failure
 from attncompare.ui.files import asset, examples, numbers, table
-from attncompare.ui.questions import Answer, question
+from attncompare.ui.questions import Answer, question, unheard
 from attncompare.ui.reading import MAX_CHARACTERS
 from attncompare.ui.verdict import CAUTIONS, error_html, verdict_html
+from attncompare.ui.work import turn
 from tests.ui.conftest import LONG_TEXT, PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SKIPPED = gr.skip()
+
+
+@pytest.fixture
+def long_answer(long_pair: tuple[str, str]) -> Answer:
+    """A comparison of a text of 600 tokens."""
+    return last_of(header.run(any_folder, *long_pair, LONG_TEXT, *PLAIN))[0]
 
 
 def last_of(steps: Generator[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -150,21 +158,117 @@ def test_flow_draws_a_short_text_whole(answer: Answer) -> None:
     assert long["visible"] is False
 
 
-def test_flow_follows_one_token_of_a_long_causal_text(long_pair: tuple[str, str]) -> None:
-    result = last_of(header.run(any_folder, *long_pair, LONG_TEXT, *PLAIN))[0]
-    assert result.comparison.rollout is None
-    _, _, picture, note, long, token, _ = flow.start(result)
+def test_flow_follows_one_token_of_a_long_causal_text(long_answer: Answer) -> None:
+    assert long_answer.comparison.rollout is None
+    _, _, picture, note, long, token, _ = flow.start(long_answer)
     assert picture["visible"] is False
     assert "up to 512 tokens" in note
     assert long["visible"] is True
     assert token["value"] == 599
-    drawn, lift, status = last_of(flow.run(any_folder, result, 599))
+    drawn, lift, status = last_of(flow.run(any_folder, long_answer, 599))
     assert Path(drawn["value"]).read_bytes().startswith(PNG)
     assert "uniform attention" in lift
     assert status == ""
     for bad in (None, 10_000):
         with pytest.raises(gr.Error, match=r"0 to 599"):
-            list(flow.run(any_folder, result, bad))
+            list(flow.run(any_folder, long_answer, bad))
+
+
+def test_a_long_text_opens_a_window_on_one_heads_maps(long_answer: Answer) -> None:
+    *_, part, _, _, _, last_key = changed.start(long_answer, "jsd_bits")
+    assert part["visible"] is True
+    assert last_key["value"] == last_key["maximum"] == 599
+    whole, window = (
+        last_of(one_head.draw(any_folder, long_answer, 1, 2, *typed))[0]["alt_text"]
+        for typed in ((0, 599, 0, 599), (500, 599, 480, 599))
+    )
+    assert whole != window
+    assert "500" in window
+    for typed in ((5, 2, 0, 9), (0, 600, 0, 9), (None, 9, 0, 9), (0, 9, -1, 9)):
+        with pytest.raises(gr.Error, match=r"first and a last token, 0 to 599"):
+            list(one_head.draw(any_folder, long_answer, 1, 2, *typed))
+    assert [update["value"] for update in one_head.everything(long_answer)] == [0, 599, 0, 599]
+
+
+def test_reading_a_long_text_again_is_told(long_answer: Answer) -> None:
+    TRACES.drop(lambda key: True)
+    with turn(unheard):  # somebody else's comparison
+        steps = one_head.draw(any_folder, long_answer, 1, 2)
+        assert 'role="status"' in next(steps)[1]
+        steps.close()
+    assert last_of(one_head.draw(any_folder, long_answer, 1, 2))[1] == ""
+
+
+def test_how_far_heads_look_is_measured_on_demand(long_answer: Answer) -> None:
+    _, _, asking, results, *_ = distance.start(long_answer)
+    assert (asking["visible"], results["visible"]) == (True, False)
+    first, *_, last = list(distance.run(any_folder, long_answer))
+    assert "starting" in first[-1]
+    picture, as_json, as_csv, results, go, stop, status = last
+    assert "Strongest far link" in picture["alt_text"]
+    assert results["visible"] is True
+    assert (go["interactive"], stop["interactive"], status) == (True, False, "")
+    assert len(json.loads(Path(as_json["value"]).read_text("utf-8"))["links"]) > 0
+    assert len(pd.read_csv(as_csv["value"])) == 12
+
+
+def test_cross_attention_has_no_distances_and_no_rollout(answer: Answer) -> None:
+    crossed = replace(answer, comparison=replace(answer.comparison, attention="cross", rollout=None))
+    _, _, asking, _, _, _, status = distance.start(crossed)
+    assert asking["visible"] is False
+    assert "no distances" in status
+    _, _, picture, note, long, _, _ = flow.start(crossed)
+    assert (picture["visible"], long["visible"]) == (False, False)
+    assert "No rollout" in note
+
+
+def test_the_text_is_shortened_in_the_form() -> None:
+    text = "film " * 600
+    shown: list[tuple[Any, ...]] = []
+    with pytest.raises(gr.Error, match="at most 512"):
+        shown.extend(header.run(any_folder, "", "", text, *PLAIN))
+    assert shown[-1][4]["visible"] is True
+    cut, status, *_ = last_of(header.shorten(any_folder, "", "", text, *PLAIN))
+    assert len(cut.split()) == 510
+    assert "cut from 3,000 to 2,549 characters" in status
+    result = last_of(header.run(any_folder, "", "", cut, *PLAIN))[0]
+    assert len(result.comparison.tokens) == 512
+
+
+def test_no_cut_is_offered_for_what_no_cut_cures() -> None:
+    shown: list[tuple[Any, ...]] = []
+    with pytest.raises(gr.Error, match="chat template"):
+        shown.extend(header.run(any_folder, "", "", "A film.", "", "", True, *PLAIN[3:]))
+    assert shown[-1][4]["visible"] is False
+
+
+def test_the_closed_form_says_what_is_set_in_it() -> None:
+    assert options.named(*PLAIN)["label"] == "How the text is read"
+    assert options.named("B", *PLAIN[1:])["label"] == "How the text is read: sentence pair"
+    assert options.named(*PLAIN[:3], "tuned", None, *PLAIN[5:])["label"] == "How the text is read"
+    assert [number["interactive"] for number in options.writable("base")] == [True, True, True]
+
+
+def test_the_receipt_tells_not_measured_from_0(answer: Answer) -> None:
+    heads = dict(answer.comparison.heads)
+    heads["content_jsd_bits"] = np.where(np.arange(72).reshape(6, 12) < 3, np.nan, 0).astype(np.float32)
+    shown = verdict_html(replace(answer.comparison, heads=heads))
+    assert "<dt>not measured</dt><dd><bdi>Content divergence (3 heads)</bdi></dd>" in shown
+    assert "nothing: every number" in verdict_html(answer.comparison)
+
+
+def test_the_receipt_says_how_tokens_were_aligned(answer: Answer) -> None:
+    record = {"level": "shared", "same_ids": False, "units": 9, "tokens_base": 11, "tokens_tuned": 14}
+    left = {
+        "unaligned_base": 0.0,
+        "unaligned_tuned": 0.125,
+        "unaligned_tokens_base": [],
+        "unaligned_tokens_tuned": ["<s>"],
+    }
+    shown = verdict_html(replace(answer.comparison, alignment={**record, **left}))
+    assert "9 units that both tokenizers share, of 11 and 14 tokens" in shown
+    assert "left out, on tokens without a partner: tuned 12.5% (&lt;s&gt;)" in shown
+    assert "both models read the same 15 tokens" in verdict_html(answer.comparison)
 
 
 def test_the_verdict_escapes_what_strangers_typed(answer: Answer) -> None:
