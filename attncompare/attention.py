@@ -49,6 +49,17 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """Which attention a result is about, and what its positions are. Numbers about different things share no scale."""
+
+    attention: AttentionKind = "self"
+    level: str = "token"
+    """token; shared or word where tokens were merged."""
+    encoder_decoder: bool = False
+    """Whether ``self`` is one stack of several."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointInfo:
     """Where one side of a pair came from, precise enough to load it again."""
 

@@ -18,7 +18,7 @@ from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.receipt import receipt, versions
 from attncompare.analyses.routes import RolloutWalk, Routes, omitted
 from attncompare.analyses.verdict import verdict
-from attncompare.attention import AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
+from attncompare.attention import About, AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
 from attncompare.metrics.kernel import LayerKernel, LayerNumbers
@@ -45,6 +45,8 @@ class Comparison:
     """How it was read: ``texts``, which the offsets of tokens refer to (rendered, continued, a sentence pair),
     ``target_text``, which a decoder's do, and ``notes``."""
     attention: AttentionKind
+    encoder_decoder: bool
+    """Whether ``attention`` is one kind of several."""
     level: str
     """token: every position is a token of the models' shared tokenizer; shared, word: tokens merged, see ``alignment``."""
     alignment: dict[str, Any]
@@ -69,6 +71,11 @@ class Comparison:
     checks: tuple[Check, ...]
     verdict: str
     _question: PairText = field(repr=False)
+
+    @property
+    def about(self) -> About:
+        """Which attention this is about, and what its positions are."""
+        return About(self.attention, self.level, self.encoder_decoder)
 
     def metric(self, name: str) -> np.ndarray:
         """Any of :data:`attncompare.metrics.METRICS`, ``[layer, head]``.
@@ -198,6 +205,7 @@ def compare(pair: Pair, text: str, *, progress: Progress | None = None, **readin
         text=text,
         reading=question.to_dict(),
         attention=question.attention,
+        encoder_decoder=pair.encoder_decoder,
         level=question.level,
         alignment=question.queries.to_dict(*(side.share or 0.0 for side in left_out)),
         tokens=question.query_tokens,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from attncompare.analyses.blocks import blocks
-from attncompare.attention import Progress, Token, frozen, head_name
+from attncompare.attention import About, Progress, Token, frozen, head_name
 from attncompare.errors import BadInput
 from attncompare.metrics.block import Block
 from attncompare.metrics.reach import BANDS, MID, NEAR, band_masses, bands, strongest, uniform_bands
@@ -75,6 +75,7 @@ class Reach:
     """The same for uniform attention under each layer's masks, ``[layer]``."""
     links: tuple[Link, ...]
     """Each head's strongest link to a far content token, strongest first; none in a text shorter than the far bound."""
+    about: About = About()
 
     def frame(self) -> pd.DataFrame:
         """One line per head: layer, head, and for each band base, tuned, delta and what uniform attention would give."""
@@ -164,4 +165,5 @@ def reach(pair: Pair, text: str, *, progress: Progress | None = None, **reading:
         tuned,
         uniform={band: frozen(torch.stack(found.uniform)[:, i]) for i, band in enumerate(BANDS)},
         links=found.strongest_links(),
+        about=question.about,
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attncompare.analyses.blocks import blocks
 from attncompare.analyses.routes import FULL_TOKENS, json_rows
-from attncompare.attention import Progress, Token, frozen, head_name
+from attncompare.attention import About, Progress, Token, frozen, head_name
 from attncompare.errors import BadInput, TraceGone
 from attncompare.metrics.divergence import jsd_bits, wasserstein_tokens
 from attncompare.models.calls import AttentionCall
@@ -41,7 +41,8 @@ class HeadMaps:
     jsd_bits: float
     """Mean divergence over the whole text's rows that see at least two keys, whatever the window."""
     wasserstein_tokens: float
-    """Mean over the same rows of the mass moved times the distance it moved, in tokens."""
+    """Mean over the same rows of the mass moved times the distance it moved, in tokens; NaN where there is a null key."""
+    about: About = About()
 
     @property
     def delta(self) -> np.ndarray:
@@ -184,7 +185,8 @@ def _maps(
         frozen(window[0]),
         frozen(window[1]),
         bits,
-        moved,
+        float("nan") if question.null else moved,  # a null key has no position
+        question.about,
     )
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.analyses.blocks import blocks, spans
-from attncompare.attention import Progress, Token, frozen
+from attncompare.attention import About, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics.block import Block
 from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
@@ -46,6 +46,7 @@ class Routes:
     log2_lift_tuned: np.ndarray | None
     lift_omitted: str | None
     """Why there is no lift; None where there is one."""
+    about: About = About()
 
     @property
     def delta(self) -> np.ndarray:
@@ -259,7 +260,7 @@ def _routes(
     base, tuned = (_merged(question, side, row, whole=token is None) for side, row in enumerate(rows))
     made = frozen(base), frozen(tuned)
     if not nulls:
-        return Routes(tokens, queries, *made, None, None, "only causal models need a null")
+        return Routes(tokens, queries, *made, None, None, "only causal models need a null", question.about)
     null = [_merged(question, side, row, whole=token is None) for side, row in enumerate(nulls)]
     crowded = float(null[0][-1, 0])
     if crowded > CROWDED_NULL:
@@ -267,8 +268,9 @@ def _routes(
             f"in a model this deep uniform attention alone puts {crowded:.0%} of token {queries[-1]}'s rollout on the "
             "first token: only the difference means something"
         )
-        return Routes(tokens, queries, *made, None, None, why)
-    return Routes(tokens, queries, *made, frozen(log2_lift(base, null[0])), frozen(log2_lift(tuned, null[-1])), None)
+        return Routes(tokens, queries, *made, None, None, why, question.about)
+    lifts = frozen(log2_lift(base, null[0])), frozen(log2_lift(tuned, null[-1]))
+    return Routes(tokens, queries, *made, *lifts, None, question.about)
 
 
 def _merged(question: PairText, side: int, rows: Tensor | None, *, whole: bool) -> Tensor:

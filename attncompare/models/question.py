@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attncompare.attention import AttentionKind, Token
+from attncompare.attention import About, AttentionKind, Token
 from attncompare.models.alignment import Alignment
 from attncompare.models.calls import AttentionCall
 from attncompare.models.merged import AnyCall, LeftOut, MergedCall, UnitIndex
@@ -56,6 +56,11 @@ class PairText:
     def level(self) -> str:
         """``token``, or what tokens were merged into: ``shared`` units or ``word``."""
         return self.queries.level
+
+    @property
+    def about(self) -> About:
+        """What results of this question are about."""
+        return About(self.attention, self.level, self.base.target is not None)
 
     @property
     def causal(self) -> bool:

@@ -8,10 +8,8 @@ from attncompare.plots.layers import layers, layers_alt
 from attncompare.plots.movers import movers, movers_alt
 from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
-from attncompare.plots.scope import Scope, scope
 
 __all__ = [
-    "Scope",
     "head",
     "head_alt",
     "heads",
@@ -26,5 +24,4 @@ __all__ = [
     "reach_alt",
     "rollout",
     "rollout_alt",
-    "scope",
 ]

@@ -31,7 +31,7 @@ def heads(
         BadInput: no such metric, or ``selected`` is in no layer of the comparison.
     """
     values = comparison.metric(metric)  # refuses a metric that does not exist
-    declared, about = METRICS[metric], scope(comparison)
+    declared, about = METRICS[metric], scope(comparison.about)
     place = grid(*values.shape)
     outlined = extreme(declared, values) if selected is None else _row(comparison, *selected)
     heading_text = title(declared, about)
@@ -51,7 +51,7 @@ def heads(
 def heads_alt(comparison: Comparison, metric: str = "jsd_bits") -> str:
     """What the picture of :func:`heads` shows, in words and true numbers."""
     values = comparison.metric(metric)  # refuses a metric that does not exist
-    declared, about = METRICS[metric], scope(comparison)
+    declared, about = METRICS[metric], scope(comparison.about)
     size = f"{values.shape[0]} layers by {values.shape[1]} heads"
     start = f"Grid of {size}: {title(declared, about)} ({unit(declared, about)})."
     measured = np.argwhere(np.isfinite(values))
@@ -85,4 +85,4 @@ def _legend(comparison: Comparison, metric: Metric, values: np.ndarray, outlined
         said.append(f"Outlined: {_name(comparison, *outlined)} ({number(values[outlined], metric)}).")
     if not np.isfinite(values).all():
         said.append("Hatched: not measured.")
-    return " ".join(part for part in (*said, holes(comparison.layers), scope(comparison).remark()) if part)
+    return " ".join(part for part in (*said, holes(comparison.layers), scope(comparison.about).remark()) if part)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from attncompare.analyses.maps import HeadMaps, Window
 from attncompare.plots.canvas import HEADING, LINE, PAD, card, footer, heading, heading_width, lines
 from attncompare.plots.maps import layout, trio, trio_height
-from attncompare.plots.scope import Scope
+from attncompare.plots.scope import Scope, scope
 from attncompare.plots.sides import Side, binned, remarks, side
 from attncompare.plots.wording import gain_and_loss, strongest
 
@@ -19,16 +19,14 @@ def head(
     *,
     limits: tuple[float, float] | None = None,
     delta_limit: float | None = None,
-    scope: Scope | None = None,
 ) -> Figure:
     """Base, tuned and delta of one head as maps of queries (down) by keys (across), whole or through a window.
 
     Base and tuned share one scale, ``limits`` (default: 0 to the largest of both); delta runs from ``-delta_limit`` to
     ``delta_limit`` (default: the largest change). Keys that a query may not see are hatched. Above 128 tokens a side,
-    neighbouring tokens are merged, and the picture says so. ``scope`` (see :func:`attncompare.plots.scope`) names the
-    stack and the level of the comparison, which maps don't carry.
+    neighbouring tokens are merged, and the picture says so.
     """
-    about = scope or Scope()
+    about = scope(maps.about)
     queries, keys = _sides(maps)
     place = layout(queries, keys, WIDTH - 2 * PAD)
     title, below = _title(maps, about), _moved(maps, about)
@@ -44,9 +42,9 @@ def head(
     return figure
 
 
-def head_alt(maps: HeadMaps, *, scope: Scope | None = None) -> str:
+def head_alt(maps: HeadMaps) -> str:
     """What the picture of :func:`head` shows, in words and true numbers."""
-    about = scope or Scope()
+    about = scope(maps.about)
     queries, keys = _sides(maps)
     shown = f"{_many(maps.queries, 'query', 'queries')} by {_many(maps.keys, 'key', 'keys')}"
     window = "" if maps.whole else f" ({_window(maps)})"

@@ -45,7 +45,7 @@ def layers(comparison: Comparison, *, limits: tuple[float, float] | None = None)
     total = np.sum(list(parts.values()), axis=0)
     place = grid(*comparison.metric("jsd_bits").shape)
     low, high = limits or (0.0, top(total))
-    about = scope(comparison)
+    about = scope(comparison.about)
     named = about.stack or about.over  # then there is no room for more
     title = f"Divergence by {about.of('layer')}{about.over if named else ', base to tuned'}"
     picture_width = max(place.left + _BARS + _VALUE + PAD, heading_width(title))
@@ -75,7 +75,7 @@ def layers_alt(comparison: Comparison) -> str:
     """What the picture of :func:`layers` shows, in words and true numbers."""
     parts = _means(comparison)
     total = np.sum(list(parts.values()), axis=0)
-    about = scope(comparison)
+    about = scope(comparison.about)
     start = f"Stacked bars: mean divergence of the heads in each of {len(total)} {about.of('layer')}s, in bits."
     if not np.isfinite(total).any():
         return f"{start} No layer was measured."

@@ -46,7 +46,7 @@ def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float
     Attention is what a key receives, mean over the queries that can see it. ``limits`` are the ends of the axis, about
     0 (default: the largest loss and the largest gain; both sides always share one scale).
     """
-    shown, about = comparison.movers[:count], scope(comparison)
+    shown, about = comparison.movers[:count], scope(comparison.about)
     low, high = limits or _limits(shown)
     left, right = _label_room(comparison, shown, -1), _label_room(comparison, shown, 1)
     title = f"What the {about.of('heads')} that moved most look at now"
@@ -96,7 +96,7 @@ def movers_alt(comparison: Comparison, count: int = 8) -> str:
         f"lost {listed(mover.lost) or 'nothing'}; gained {listed(mover.gained) or 'nothing'}."
         for mover in shown
     ]
-    about = scope(comparison)
+    about = scope(comparison.about)
     most = (
         f"the {about.of('head')} that moved" if len(shown) == 1 else f"the {len(shown)} {about.of('heads')} that moved"
     )
@@ -119,7 +119,7 @@ def _footnote(comparison: Comparison, shown: Sequence[Mover]) -> str:
     keys = {key for mover in shown for key, _ in (*mover.lost, *mover.gained)}
     if any(is_repeated(comparison.key_tokens, key) for key in keys):
         said.append("In brackets: position of a word that the text repeats.")
-    tokens, about = [comparison.key_tokens[key] for key in keys], scope(comparison)
+    tokens, about = [comparison.key_tokens[key] for key in keys], scope(comparison.about)
     if any(is_marked(token) and not is_null(token) for token in tokens):
         said.append("Grey italic: special and sink tokens.")
     if any(is_null(token) for token in tokens):

@@ -15,7 +15,7 @@ from attncompare.plots.canvas import LINE, PAD, card, footer, heading, heading_w
 from attncompare.plots.cells import grid, holes
 from attncompare.plots.colors import DIVERGING, furthest
 from attncompare.plots.links import draw_links, links_height, links_width
-from attncompare.plots.scope import Scope
+from attncompare.plots.scope import Scope, scope
 from attncompare.plots.squares import BESIDE, draw_heads
 from attncompare.plots.strips import STRIPS, are_named, draw_strips
 from attncompare.plots.wording import quoted, signed
@@ -44,16 +44,14 @@ class _Shown:
         return [(int(row), int(head)) for row, head in zip(*np.unravel_index(order, size.shape), strict=True)]
 
 
-def reach(
-    distances: Reach, *, limits: tuple[float, float] | None = None, count: int = 8, scope: Scope | None = None
-) -> Figure:
+def reach(distances: Reach, *, limits: tuple[float, float] | None = None, count: int = 8) -> Figure:
     """How far the heads look in base and tuned: a grid of changes, a strip a layer, and ``count`` far links.
 
     The grid shows the change of far mass of every head, or of the furthest band that a short text has; ``limits`` are
     the ends of its colours (default: the largest change, about 0). Strips are near, mid and far mass by layer, mean over
-    heads, marked with what uniform attention would give. ``scope`` names the stack and the level of the comparison.
+    heads, marked with what uniform attention would give.
     """
-    about, shown = scope or Scope(), _shown(distances)
+    about, shown = scope(distances.about), _shown(distances)
     place = grid(*shown.delta.shape)
     title = f"{_TITLES[shown.band]} by {about.of('head')}, tuned minus base{about.over}"
     below = _below(distances, shown, about)
@@ -85,9 +83,9 @@ def reach(
     return figure
 
 
-def reach_alt(distances: Reach, *, scope: Scope | None = None) -> str:
+def reach_alt(distances: Reach) -> str:
     """What the picture of :func:`reach` shows, in words and true numbers."""
-    about, shown = scope or Scope(), _shown(distances)
+    about, shown = scope(distances.about), _shown(distances)
     rows, heads = shown.delta.shape
     share = f"share of attention on keys {_SPANS[shown.band]} {about.noun}s away"
     said = [f"Grid of {rows} layers by {heads} {about.of('heads')}: {share}, tuned minus base."]

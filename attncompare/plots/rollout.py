@@ -22,7 +22,7 @@ from attncompare.plots.head import WIDTH
 from attncompare.plots.labels import wrap
 from attncompare.plots.maps import SUBTITLE, Layout, color_bar, draw, layout, map_title, trio, trio_height
 from attncompare.plots.row import later_keys, row, row_alt, through
-from attncompare.plots.scope import Scope
+from attncompare.plots.scope import Scope, scope
 from attncompare.plots.sides import binned, remarks, side
 from attncompare.plots.wording import gain_and_loss, strongest
 
@@ -33,15 +33,13 @@ def rollout(
     limits: tuple[float, float] | None = None,
     delta_limit: float | None = None,
     lift_limit: float | None = None,
-    scope: Scope | None = None,
 ) -> Figure:
     """Rollout of base and tuned on one scale, and their difference; for one output token, bars.
 
     Causal models with a lift get a second row: log2 of rollout over what uniform attention would give. ``limits`` are
     the ends of the shared scale, ``delta_limit`` and ``lift_limit`` the reach of the signed ones (default: the data's).
-    ``scope`` names the stack and the level of the comparison, which routes don't carry.
     """
-    about = scope or Scope()
+    about = scope(routes.about)
     if len(routes.queries) == 1:
         return row(routes, about, limits=limits)
     queries, keys = side(routes.tokens, routes.queries), side(routes.tokens)
@@ -66,9 +64,9 @@ def rollout(
     return figure
 
 
-def rollout_alt(routes: Routes, *, scope: Scope | None = None) -> str:
+def rollout_alt(routes: Routes) -> str:
     """What the picture of :func:`rollout` shows, in words and true numbers."""
-    about = scope or Scope()
+    about = scope(routes.about)
     if len(routes.queries) == 1:
         return row_alt(routes, about)
     base, tuned = _visible(routes)

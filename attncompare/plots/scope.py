@@ -7,6 +7,7 @@ every picture names what it shows. Knows nothing about layout.
 from dataclasses import dataclass
 
 from attncompare.analyses.comparison import Comparison
+from attncompare.attention import About
 from attncompare.plots.labels import is_null, readable, tail, width
 
 _ONE_AND_MANY = {
@@ -65,16 +66,15 @@ class Scope:
         return f"Positions are {_ONE_AND_MANY[self.level][1]}, not tokens: compare only with numbers over {like}."
 
 
-def scope(comparison: Comparison) -> Scope:
-    """What the comparison is about, for pictures of records that don't say it themselves (maps, rollout, reach)."""
-    encoder = "encoder" if comparison.reading.get("target") is not None else ""
-    stack = {"decoder": "decoder", "cross": "cross-attention"}.get(comparison.attention, encoder)
-    return Scope(stack, comparison.level)
+def scope(about: About) -> Scope:
+    """The words for what a result is about."""
+    stack = {"decoder": "decoder", "cross": "cross-attention"}.get(about.attention, "encoder")
+    return Scope(stack if about.encoder_decoder else "", about.level)
 
 
 def provenance(comparison: Comparison, ems: float) -> str:
     """Which checkpoints and how many positions, in one line; long ids lose their beginning."""
-    about, queries = scope(comparison), len(comparison.tokens)
+    about, queries = scope(comparison.about), len(comparison.tokens)
     if about.crosses:
         keys = sum(not is_null(token) for token in comparison.key_tokens)
         rest = f" · {queries} target and {about.count(keys, 'source')}"

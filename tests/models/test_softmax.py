@@ -50,7 +50,7 @@ def test_rows_are_the_familys_own(family: str, padded: str | None, ids: Tensor) 
 
 @pytest.mark.parametrize("family", PLAIN)
 def test_blocks_and_rows_of_a_plain_call(family: str, ids: Tensor) -> None:
-    model = installed_model(family, seed=1, scale=SCALE)
+    model, _ = installed_model(family, seed=1, scale=SCALE)
     expected = eager_attentions(model, ids)
     assert mean_normalised_entropy(expected) < 0.8
     for call, rows in zip(recorded(family, ids), expected, strict=True):

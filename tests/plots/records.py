@@ -11,7 +11,7 @@ from attncompare.analyses.maps import HeadMaps, Window
 from attncompare.analyses.movers import Mover
 from attncompare.analyses.outputs import Outputs
 from attncompare.analyses.routes import Routes
-from attncompare.attention import CheckpointInfo, Token, frozen
+from attncompare.attention import About, CheckpointInfo, Token, frozen
 from attncompare.metrics import COLUMNS
 from attncompare.models.reading import PairText
 
@@ -68,6 +68,7 @@ def head_maps(
     texts: tuple[Token, ...] | None = None,
     keys: tuple[Token, ...] | None = None,
     window: tuple[Window, Window] | None = None,
+    about: About | None = None,
 ) -> HeadMaps:
     """``keys`` are others than ``texts`` for cross-attention; a last :data:`NULL` is seen by every query."""
     chosen = texts or tokens(count, causal=causal)
@@ -79,7 +80,9 @@ def head_maps(
             side[:, -1] = 0.25
             side[:, :-1] *= 0.75 / np.nansum(side[:, :-1], axis=1, keepdims=True)
     cut = tuple(slice(*ends) for ends in shown)
-    return HeadMaps(3, 9, chosen, over, *shown, frozen(base[cut]), frozen(tuned[cut]), 0.52, 2.31)
+    crossed = keys is not None and over[-1] is not NULL
+    known = about or About("cross" if crossed else "self", encoder_decoder=crossed)
+    return HeadMaps(3, 9, chosen, over, *shown, frozen(base[cut]), frozen(tuned[cut]), 0.52, 2.31, known)
 
 
 def routes(
@@ -89,13 +92,14 @@ def routes(
     lift: bool = False,
     query: int | None = None,
     texts: tuple[Token, ...] | None = None,
+    about: About | None = None,
 ) -> Routes:
     chosen = texts or tokens(count, causal=causal)
     at = list(range(len(chosen))) if query is None else [query]
     base, tuned = (np.nan_to_num(rows(len(chosen), seed, causal=causal))[at] for seed in (0, 1))
     lifts = [frozen(np.log2(np.where(side > 1e-3, side * 4, np.nan))) if lift else None for side in (base, tuned)]
     omitted = None if lift else "the null leaves nothing to compare" if causal else "only causal models need a null"
-    return Routes(chosen, tuple(at), frozen(base), frozen(tuned), *lifts, omitted)
+    return Routes(chosen, tuple(at), frozen(base), frozen(tuned), *lifts, omitted, about or About())
 
 
 def checkpoint(name: str) -> CheckpointInfo:
@@ -111,7 +115,7 @@ def comparison(
     movers: tuple[Mover, ...] | None = None,
     attention: Any = "self",
     level: str = "token",
-    target: str | None = None,
+    encoder_decoder: bool = False,
     **columns: np.ndarray,
 ) -> Comparison:
     """Random columns, of which the three parts add up to the divergence; ``columns`` replace some.
@@ -132,8 +136,9 @@ def comparison(
         base=checkpoint("org/base-model"),
         tuned=checkpoint("assets/tuned"),
         text="a text",
-        reading={"target": target},
+        reading={},
         attention=attention,
+        encoder_decoder=encoder_decoder,
         level=level,
         alignment={},
         tokens=chosen,
@@ -163,7 +168,12 @@ def default_movers() -> tuple[Mover, ...]:
 
 
 def reach(
-    count: int = 300, layers: int | tuple[int, ...] = 6, heads: int = 12, *, texts: tuple[Token, ...] | None = None
+    count: int = 300,
+    layers: int | tuple[int, ...] = 6,
+    heads: int = 12,
+    *,
+    texts: tuple[Token, ...] | None = None,
+    about: About | None = None,
 ) -> Reach:
     """Random bands as a text of this length allows; links from the end of the text to its beginning."""
     chosen = texts or tokens(count)
@@ -181,4 +191,4 @@ def reach(
     }
     last = len(chosen) - 2
     links = tuple(Link(numbered[-1], i % heads, last - i, 1 + i, 0.9 - i / 50, 0.5 + i / 50) for i in range(20))
-    return Reach(chosen, numbered, *sides, null, links if distance.max() > 64 else ())
+    return Reach(chosen, numbered, *sides, null, links if distance.max() > 64 else (), about or About())

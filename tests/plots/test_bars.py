@@ -183,7 +183,7 @@ def test_a_mover_of_a_model_with_holes_has_the_bits_of_its_own_layer():
 def test_movers_name_keys_of_the_source_text_and_of_no_token():
     source = (*(token(f"source{index}") for index in range(4)), NULL)
     result = comparison(
-        attention="cross", target="ja", texts=tokens(3), keys=source,
+        attention="cross", encoder_decoder=True, texts=tokens(3), keys=source,
         movers=(Mover(0, 0, ((4, -0.2),), ((3, 0.2),), ((0, 4, -0.2),), ()),),
     )  # fmt: skip
     figure = plots.movers(result)

@@ -21,7 +21,7 @@ PICTURES = {
     "window": lambda: plots.head(
         head_maps(texts=continued(60, 40), keys=(*continued(60, 40), NULL), causal=True, window=((50, 70), (40, 101)))
     ),
-    "cross": lambda: plots.head(head_maps(texts=tokens(5), keys=tokens(140)), scope=plots.Scope("cross-attention")),
+    "cross": lambda: plots.head(head_maps(texts=tokens(5), keys=tokens(140))),
     "reach": lambda: plots.reach(reach()),
     "row": lambda: plots.rollout(routes(query=3)),
 }

@@ -182,16 +182,16 @@ def test_clicks_on_layers_with_holes_give_true_numbers():
 @pytest.mark.parametrize("metric", ["jsd_bits", "within_sink_bits", "content_jsd_bits"])
 @pytest.mark.parametrize("draw", ["heads", "layers", "movers"])
 @pytest.mark.parametrize(
-    ("attention", "target", "named"),
+    ("attention", "encoder_decoder", "named"),
     [
-        ("self", None, ""),
-        ("self", "ja", "encoder "),
-        ("decoder", "ja", "decoder "),
-        ("cross", "ja", "cross-attention "),
+        ("self", False, ""),
+        ("self", True, "encoder "),
+        ("decoder", True, "decoder "),
+        ("cross", True, "cross-attention "),
     ],
 )
-def test_the_stack_is_named_and_no_title_is_cut(draw, attention, target, named, metric):
-    result = comparison(attention=attention, target=target, level="word")
+def test_the_stack_is_named_and_no_title_is_cut(draw, attention, encoder_decoder, named, metric):
+    result = comparison(attention=attention, encoder_decoder=encoder_decoder, level="word")
     figure = plots.heads(result, metric) if draw == "heads" else getattr(plots, draw)(result)
     assert f"{named}{'layer' if draw == 'layers' else 'head'}" in figure.texts[0].get_text()
     if not named:
@@ -223,7 +223,7 @@ def test_merged_positions_are_named_and_tokens_are_not():
 
 
 def test_both_texts_of_cross_attention_are_counted():
-    result = comparison(attention="cross", target="ja", texts=tokens(6), keys=(*tokens(9), NULL))
+    result = comparison(attention="cross", encoder_decoder=True, texts=tokens(6), keys=(*tokens(9), NULL))
     assert "6 target and 9 source tokens" in " ".join(text.get_text() for text in plots.heads(result).texts)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attncompare import plots
+from attncompare.attention import About
 from attncompare.plots import colors
 from attncompare.plots.sides import BINNED_ABOVE, binned, side
 from tests.plots.records import NULL, continued, head_maps, pair_of_texts, routes, token, tokens
@@ -273,14 +274,14 @@ def test_labels_of_rectangles_neither_overlap_nor_leave_the_picture(window, caus
 def test_cross_attention_has_the_source_text_across():
     target, source = tokens(5), tuple(token(f"source{index}") for index in range(9))
     result = head_maps(texts=target, keys=source)
-    figure = plots.head(result, scope=plots.Scope("cross-attention"))
+    figure = plots.head(result)
     axes = maps_of(figure)["tuned"]
     assert texts_of(maps_of(figure)["base"], "query") == [each.text for each in target]
     assert texts_of(axes, "key") == [each.text for each in source]
     assert figure.texts[0].get_text() == "L3.H9 in both models · cross-attention"
     assert "Queries are the target, keys the source text." in written(figure)
     query, key = np.unravel_index(result.base.argmax(), result.base.shape)
-    alt = plots.head_alt(result, scope=plots.Scope("cross-attention"))
+    alt = plots.head_alt(result)
     assert f"Strongest link in base: ‘{target[query].text}’ to ‘source{key}’" in alt
     assert "cross-attention head L3.H9, 5 queries by 9 keys" in alt
 
@@ -349,11 +350,11 @@ def test_borders_are_seen_on_dark_and_on_light_cells():
 
 
 def test_merged_levels_are_named():
-    words = plots.head(head_maps(), scope=plots.Scope("decoder", "word"))
+    words = plots.head(head_maps(about=About("decoder", "word", True)))
     assert words.texts[0].get_text() == "L3.H9 in both models · decoder · words"
     assert "attention moved 2.3 words on average" in written(words)
     assert "compare only with numbers over words." in written(words)
-    assert "units both tokenizers share" in plots.head_alt(head_maps(), scope=plots.Scope(level="shared"))
+    assert "units both tokenizers share" in plots.head_alt(head_maps(about=About(level="shared")))
     assert "Positions are" not in written(plots.head(head_maps()))
 
 

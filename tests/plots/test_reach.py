@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 
 from attncompare import plots
 from attncompare.analyses.distance import Link
+from attncompare.attention import About
 from attncompare.plots import colors
 from tests.plots.records import continued, hostile, reach, token, tokens
 
@@ -172,9 +173,9 @@ def test_a_long_text_under_windows_everywhere_says_that_no_layer_looks_far():
         lambda: reach(texts=tuple(token("W" * 40) for _ in range(100))),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("scope", [plots.Scope(), plots.Scope("decoder", "shared")])
-def test_nothing_leaves_the_picture_and_the_columns_of_links_stand_apart(found, scope):
-    figure = plots.reach(found(), scope=scope)
+@pytest.mark.parametrize("about", [About(), About("decoder", "shared", True)])
+def test_nothing_leaves_the_picture_and_the_columns_of_links_stand_apart(found, about):
+    figure = plots.reach(replace(found(), about=about))
     figure.canvas.draw()
     frame = figure.bbox
     ticks = [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
@@ -213,10 +214,10 @@ def test_alt_text_has_true_names_and_numbers():
 
 
 def test_merged_positions_are_named():
-    figure = plots.reach(reach(), scope=plots.Scope("decoder", "word"))
+    figure = plots.reach(reach(about=About("decoder", "word", True)))
     assert "Far attention by decoder head, tuned minus base · words" in written(figure)
     assert "more than 64 words away, of a text of 300 words" in written(figure)
-    alt = plots.reach_alt(reach(), scope=plots.Scope("decoder", "word"))
+    alt = plots.reach_alt(reach(about=About("decoder", "word", True)))
     assert "4 words apart" not in alt
     assert "297 words apart" in alt
     assert "Positions are words, not tokens" in alt

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from attncompare import plots
+from attncompare.attention import About
 from attncompare.plots import colors
 from tests.plots.records import continued, pair_of_texts, routes, tokens
 from tests.plots.test_maps import lines_of, maps_of, written
@@ -115,14 +116,14 @@ def test_pairs_and_new_tokens_have_their_border_in_rollout_too():
 
 
 def test_stack_and_level_are_named():
-    about = plots.Scope("decoder", "word")
-    full = plots.rollout(routes(causal=True), scope=about)
+    about = About("decoder", "word", True)
+    full = plots.rollout(routes(causal=True, about=about))
     assert full.texts[0].get_text() == "Attention rollout through the decoder, base to tuned · words"
     assert "share of each input word (key) in each output word (query)" in written(full)
-    one = plots.rollout(routes(query=4), scope=about)
+    one = plots.rollout(routes(query=4, about=about))
     assert one.texts[0].get_text() == "Attention rollout of word 4 through the decoder, base to tuned · words"
     for query in (None, 4):
-        alt = plots.rollout_alt(routes(query=query), scope=about)
+        alt = plots.rollout_alt(routes(query=query, about=about))
         assert "attention rollout through the decoder" in alt
         assert "15 input words" in alt
         assert "Positions are words, not tokens" in alt
