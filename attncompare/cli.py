@@ -16,9 +16,7 @@ from attncompare.errors import AttnCompareError, BadInput
 from attncompare.version import __version__
 
 if TYPE_CHECKING:
-    from attncompare import Pair, Routes
-    from attncompare.models.reading import Reading
-    from attncompare.plots import Scope
+    from attncompare import Routes
 
 app = typer.Typer(
     name="attncompare",
@@ -70,7 +68,7 @@ def compare(asked: Asked) -> None:
         _say(f"No rollout.npz and rollout.png: {result.rollout_omitted}.")
     else:
         _write_routes(folder / "rollout.npz", routes)
-        pictures["rollout"] = plots.rollout(routes, scope=plots.scope(result))
+        pictures["rollout"] = plots.rollout(routes)
     for name, figure in pictures.items():
         (folder / f"{name}.png").write_bytes(plots.png(figure))
     _done(folder)
@@ -100,8 +98,7 @@ def head(
 
     windows = {"queries": _window("--queries", queries), "keys": _window("--keys", keys)}
     text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
-    pair = asked.pair()
-    maps = head_maps(pair, text, layer, head, **windows, progress=_tell, **reading)
+    maps = head_maps(asked.pair(), text, layer, head, **windows, progress=_tell, **reading)
     np.savez_compressed(
         folder / "head.npz",
         base=maps.base,
@@ -112,9 +109,10 @@ def head(
         queries=np.array(maps.queries),
         keys=np.array(maps.keys),
     )
-    (folder / "head.png").write_bytes(plots.png(plots.head(maps, scope=_scope(pair, text, reading))))
+    (folder / "head.png").write_bytes(plots.png(plots.head(maps)))
     _done(folder)
-    typer.echo(f"{maps.name}: {maps.jsd_bits:.3f} bits, mass moved {maps.wasserstein_tokens:.2f} tokens on average.")
+    bits, moved = _measured(maps.jsd_bits, 3, "bits"), _measured(maps.wasserstein_tokens, 2, "positions on average")
+    typer.echo(f"{maps.name}: divergence {bits}, distance moved {moved}.")
 
 
 @app.command()
@@ -125,22 +123,11 @@ def reach(asked: Asked) -> None:
     from attncompare.analyses.distance import reach as reach_of
 
     text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
-    pair = asked.pair()
-    found = reach_of(pair, text, progress=_tell, **reading)
+    found = reach_of(asked.pair(), text, progress=_tell, **reading)
     _write_json(folder / "reach.json", found.to_dict())
     found.frame().to_csv(folder / "reach.csv", index=False)
-    (folder / "reach.png").write_bytes(plots.png(plots.reach(found, scope=_scope(pair, text, reading))))
+    (folder / "reach.png").write_bytes(plots.png(plots.reach(found)))
     _done(folder)
-
-
-def _scope(pair: "Pair", text: str, reading: "Reading") -> "Scope":
-    """What a picture is about, for records that don't say it themselves."""
-    from attncompare import plots
-    from attncompare.models.reading import prepare
-
-    names = {"self": "encoder", "decoder": "decoder", "cross": "cross-attention"}
-    stack = names[reading.get("attention", "self")] if pair.encoder_decoder else ""
-    return plots.Scope(stack, prepare(pair, text, **reading).level)
 
 
 def _window(name: str, typed: str | None) -> tuple[int, int] | None:
@@ -151,6 +138,10 @@ def _window(name: str, typed: str | None) -> tuple[int, int] | None:
     if not (colon and start.isdecimal() and stop.isdecimal()):
         raise typer.BadParameter(f"{name} is {typed!r}: give START:STOP, two whole numbers, such as 0:64.")
     return int(start), int(stop)
+
+
+def _measured(value: float, places: int, unit: str) -> str:
+    return "not measured" if np.isnan(value) else f"{value:.{places}f} {unit}"
 
 
 def _writable(folder: Path) -> Path:

@@ -54,9 +54,8 @@ def run(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
     yield busy(Step("starting"))
     try:
         found = yield from follow(lambda progress: ask_reach(answer.question, local, progress), busy)
-        about = plots.scope(answer.comparison)
         yield (
-            shown("reach", plots.reach(found, scope=about), plots.reach_alt(found, scope=about)),
+            shown("reach", plots.reach(found), plots.reach_alt(found)),
             gr.update(value=numbers("reach", found.to_dict()), interactive=True),
             gr.update(value=table("reach", found.frame()), interactive=True),
             gr.update(visible=True),

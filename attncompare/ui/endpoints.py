@@ -17,7 +17,7 @@ from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure
 from attncompare.ui.files import picture
-from attncompare.ui.questions import Question, ask_comparison, ask_head, ask_reach, ask_rollout, question, scope
+from attncompare.ui.questions import Question, ask_comparison, ask_head, ask_reach, ask_rollout, question
 from attncompare.ui.reading import sent_reading, whole
 
 ONE_BY_ONE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
@@ -83,7 +83,7 @@ def endpoints(local: LocalRule) -> None:
             windows = window("queries", queries), window("keys", keys)
             asked = question(base, tuned, text, sent_reading(reading))
             maps = ask_head(asked, local, reported(), *place, *windows)
-            return maps.to_dict(), sent("head", plots.head(maps, scope=scope(asked, local)))
+            return maps.to_dict(), sent("head", plots.head(maps))
 
     def rollout(
         base: str = "", tuned: str = "", text: str = "", token: int | None = None, reading: dict | None = None
@@ -104,7 +104,7 @@ def endpoints(local: LocalRule) -> None:
             chosen = None if token is None else whole("token", token)
             asked = question(base, tuned, text, sent_reading(reading))
             routes = ask_rollout(asked, local, reported(), chosen)
-            return routes.to_dict(), sent("rollout", plots.rollout(routes, scope=scope(asked, local)))
+            return routes.to_dict(), sent("rollout", plots.rollout(routes))
 
     def reach(base: str = "", tuned: str = "", text: str = "", reading: dict | None = None) -> tuple[dict, gr.FileData]:
         """How far the heads look: near, mid and far mass in both models, and the strongest far links.
@@ -121,7 +121,7 @@ def endpoints(local: LocalRule) -> None:
         with errors_as_text():
             asked = question(base, tuned, text, sent_reading(reading))
             found = ask_reach(asked, local, reported())
-            return found.to_dict(), sent("reach", plots.reach(found, scope=scope(asked, local)))
+            return found.to_dict(), sent("reach", plots.reach(found))
 
     for function in (compare, head, rollout, reach):
         gr.api(function, api_name=function.__name__, **ONE_BY_ONE)

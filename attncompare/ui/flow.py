@@ -38,8 +38,7 @@ def draw_routes(routes: Routes, comparison: Comparison) -> tuple[Any, Any]:
         )
     elif comparison.causal:
         note = f"No lift over uniform attention is shown: {routes.lift_omitted}."
-    about = plots.scope(comparison)
-    picture = shown("rollout", plots.rollout(routes, scope=about), plots.rollout_alt(routes, scope=about))
+    picture = shown("rollout", plots.rollout(routes), plots.rollout_alt(routes))
     return picture, f'<p class="reading">{escape(note)}</p>'
 
 

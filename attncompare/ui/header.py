@@ -75,8 +75,8 @@ def _answered(local: LocalRule, ask: Callable[[], Question], back: Any) -> Itera
 
 def kinds(answer: Answer) -> Any:
     """The choice between the stacks of an encoder-decoder; hidden where there is only one."""
-    choices = [(label, kind) for label, kind in KINDS if kind in answer.kinds]
-    return gr.update(choices=choices, value=answer.comparison.attention, visible=len(choices) > 1)
+    about = answer.comparison.about
+    return gr.update(value=about.attention, visible=about.encoder_decoder)
 
 
 def shorten(local: LocalRule, base: str, tuned: str, text: str, *options: Any) -> Iterator[tuple[Any, ...]]:

@@ -96,8 +96,7 @@ def draw(local: LocalRule, answer: Answer | None, layer: int, head: int, *window
         except TraceGone:  # a long text, or one of a while ago: the models read it again
             question = answer.question
             maps = yield from follow(lambda told: ask_head(question, local, told, layer, head, queries, keys), busy)
-        about = plots.scope(answer.comparison)
-        yield shown(f"head-{maps.name}", plots.head(maps, scope=about), plots.head_alt(maps, scope=about)), ""
+        yield shown(f"head-{maps.name}", plots.head(maps), plots.head_alt(maps)), ""
     except Exception as error:
         failed = failure(error)
         yield kept, error_html(failed.sentence)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from attncompare import plots
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
@@ -25,10 +24,6 @@ from attncompare.ui.work import loading, turn
 
 MAX_TOKENS = 4096
 """Longest text that the page and its endpoints compare: work grows with the square, and everybody waits for it."""
-
-
-STACKS: dict[AttentionKind, str] = {"self": "encoder", "decoder": "decoder", "cross": "cross-attention"}
-"""The stacks of an encoder-decoder in words."""
 
 
 class TooLong(BadInput):
@@ -55,8 +50,6 @@ class Answer:
 
     question: Question
     comparison: Comparison
-    kinds: tuple[AttentionKind, ...] = ("self",)
-    """The stacks that these models have."""
 
 
 def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -> Question:
@@ -78,7 +71,7 @@ def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -
 def ask_comparison(asked: Question, local: LocalRule, progress: Progress) -> Answer:
     """Load the pair and compare it on the text."""
     with _ready(asked, local, progress) as pair:
-        return Answer(asked, compare(pair, asked.text, progress=progress, **asked.reading), tuple(pair.stacks))
+        return Answer(asked, compare(pair, asked.text, progress=progress, **asked.reading))
 
 
 def ask_head(
@@ -106,13 +99,6 @@ def ask_reach(asked: Question, local: LocalRule, progress: Progress) -> Reach:
     """Near, mid and far mass of every head, and the strongest far links."""
     with _ready(asked, local, progress) as pair:
         return reach(pair, asked.text, progress=progress, **asked.reading)
-
-
-def scope(asked: Question, local: LocalRule) -> plots.Scope:
-    """What pictures of this question are about, for records that don't say it themselves."""
-    pair = _loaded(asked, local, unheard)
-    stack = STACKS[asked.reading.get("attention", "self")] if pair.encoder_decoder else ""
-    return plots.Scope(stack, prepare(pair, asked.text, **asked.reading).level)
 
 
 def shortened(asked: Question, local: LocalRule, progress: Progress) -> str:

@@ -7,7 +7,6 @@ which inserts it as it is. (A Handlebars ``{{value}}`` would not do: gradio eval
 import re
 from html import escape
 from textwrap import shorten
-from typing import Any
 
 import numpy as np
 
@@ -32,6 +31,9 @@ tuned to tell good film reviews from bad ones. It needs no network.</p></section
 
 _HEAD = re.compile(r"\bL\d+\.H\d+\b")
 _QUOTED = re.compile("‘(.+?)’")
+
+ALIGNED = "same_tokens"
+"""The check whose failing is no failure: tokens that differ are compared by the units that they share."""
 
 KINDS: dict[AttentionKind, str] = {
     "self": "self-attention: of the text over itself",
@@ -89,6 +91,8 @@ def _marked(text: str) -> str:
 
 
 def _chip(check: Check) -> str:
+    if check.name == ALIGNED and not check.passed:
+        return f'<li class="care" title="{escape(check.detail)}">tokens differ: compared by what they share</li>'
     kind = "care" if check.is_note else "good" if check.passed else "bad"
     mark = "" if check.is_note else "✓ " if check.passed else "✗ "
     label = check.detail if check.is_note else _label(check)
@@ -105,10 +109,11 @@ def _receipt(comparison: Comparison) -> str:
     rows += _read(comparison)
     rows.append(("attention", KINDS[comparison.attention]))
     rows.append(("computed by", " · ".join(dict.fromkeys(_PATHS[side.attention_path] for side in sides(comparison)))))
-    rows.append(("aligned by", _alignment(comparison.alignment)))
+    rows.append(("aligned by", _alignment(comparison)))
     rows.append(("tokens", _tokens(comparison)))
     rows.append(("not measured", _not_measured(comparison)))
-    rows += [(_label(check), ("" if check.passed else "FAILED: ") + check.detail) for check in comparison.checks]
+    checks = [check for check in comparison.checks if check.name != ALIGNED]
+    rows += [(_label(check), ("" if check.passed else "FAILED: ") + check.detail) for check in checks]
     lines = "".join(f"<dt>{escape(name)}</dt><dd><bdi>{escape(detail)}</bdi></dd>" for name, detail in rows)
     return f"<details><summary>Receipt: what was compared, and what was checked</summary><dl>{lines}</dl></details>"
 
@@ -126,23 +131,20 @@ def _read(comparison: Comparison) -> list[tuple[str, str]]:
         "as it was read": "" if first == comparison.text else first,
         "second text": second,
         "target text": read["target_text"] or "",
-        "how": "; ".join(read["notes"]),
     }
     return [(name, shorten(value, TEXT_SHOWN, placeholder=" …")) for name, value in found.items() if value]
 
 
-def _alignment(record: dict[str, Any]) -> str:
+def _alignment(comparison: Comparison) -> str:
     """The alignment in a sentence, with the attention that it leaves out."""
-    if record["level"] == "token":
-        return f"token: both models read the same {record['units']} tokens"
-    what = "words" if record["level"] == "word" else "units that both tokenizers share"
-    made = f"{record['units']} {what}, of {record['tokens_base']} and {record['tokens_tuned']} tokens"
+    record = comparison.alignment
+    sentence = next(check.detail for check in comparison.checks if check.name == ALIGNED)
     left = [
-        f"{name} {_share(record[f'unaligned_{name}'])} ({', '.join(tokens[:5])}{' …' if len(tokens) > 5 else ''})"
-        for name in ("base", "tuned")
-        if (tokens := record[f"unaligned_tokens_{name}"])
+        f"{_share(record[f'unaligned_{side}'])} of the {name}'s"
+        for side, name in (("base", "base"), ("tuned", "tuned model"))
+        if record[f"unaligned_tokens_{side}"]
     ]
-    return f"{made}; attention left out, on tokens without a partner: {', '.join(left)}" if left else made
+    return f"{sentence} Attention on tokens without a partner is left out: {', '.join(left)}." if left else sentence
 
 
 def _share(value: float | None) -> str:

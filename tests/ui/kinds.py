@@ -25,7 +25,7 @@ class Kind:
     tuned: str
     reading: dict[str, Any] = field(default_factory=dict)
     """As a client sends it."""
-    kinds: tuple[str, ...] = ("self",)
+    encoder_decoder: bool = False
     level: str = "token"
     adapter: bool = False
 
@@ -53,8 +53,7 @@ def save_kind(name: str, folder: Path) -> Kind:
     if name == "t5":
         for place, seed in ((base, 1), (tuned, 2)):
             save(place, "t5", "AutoModelForSeq2SeqLM", sentence_piece(), seed)
-        three = ("self", "decoder", "cross")
-        return Kind(str(base), str(tuned), {"target": "A warm comedy.", "attention": "cross"}, kinds=three)
+        return Kind(str(base), str(tuned), {"target": "A warm comedy.", "attention": "cross"}, encoder_decoder=True)
     save(base, "gpt2", "AutoModelForCausalLM", byte_level(), 1)
     save(tuned, "gpt2", "AutoModelForCausalLM", byte_level(bos=True, size=270), 2)
     return Kind(str(base), str(tuned), level="shared")

@@ -258,17 +258,18 @@ def test_the_receipt_tells_not_measured_from_0(answer: Answer) -> None:
 
 
 def test_the_receipt_says_how_tokens_were_aligned(answer: Answer) -> None:
-    record = {"level": "shared", "same_ids": False, "units": 9, "tokens_base": 11, "tokens_tuned": 14}
-    left = {
-        "unaligned_base": 0.0,
-        "unaligned_tuned": 0.125,
-        "unaligned_tokens_base": [],
-        "unaligned_tokens_tuned": ["<s>"],
-    }
-    shown = verdict_html(replace(answer.comparison, alignment={**record, **left}))
-    assert "9 units that both tokenizers share, of 11 and 14 tokens" in shown
-    assert "left out, on tokens without a partner: tuned 12.5% (&lt;s&gt;)" in shown
-    assert "both models read the same 15 tokens" in verdict_html(answer.comparison)
+    same, *others = answer.comparison.checks
+    differ = replace(
+        same, passed=False, detail="9 units, made of 11 tokens of the base and 14 tokens of the tuned model."
+    )
+    left = {"unaligned_tuned": 0.125, "unaligned_tokens_tuned": ["<s>"]}
+    result = replace(answer.comparison, checks=(differ, *others), alignment={**answer.comparison.alignment, **left})
+    shown = verdict_html(result)
+    assert "9 units, made of 11 tokens of the base and 14 tokens of the tuned model." in shown
+    assert "left out: 12.5% of the tuned model&#x27;s." in shown
+    assert "tokens differ" in shown
+    assert "FAILED" not in shown
+    assert "Both models see the same 15 tokens." in verdict_html(answer.comparison)
 
 
 def test_the_verdict_escapes_what_strangers_typed(answer: Answer) -> None:
@@ -290,10 +291,11 @@ def test_the_verdict_says_both_cautions_and_every_check(answer: Answer) -> None:
 
 
 def test_a_failed_check_is_not_shown_as_passed(answer: Answer) -> None:
-    checks = tuple(replace(check, passed=False) for check in answer.comparison.checks[:1])
+    checks = tuple(replace(check, passed=check.name == "same_tokens") for check in answer.comparison.checks)
     shown = verdict_html(replace(answer.comparison, checks=checks))
-    assert 'class="bad"' in shown
-    assert "✓" not in shown
+    assert shown.count('class="bad"') == sum(not check.is_note for check in checks) - 1
+    assert shown.count("✓") == 1
+    assert "FAILED: " in shown
 
 
 def test_examples_are_ours_and_short_enough() -> None:
