@@ -6,31 +6,17 @@ Exit codes: 0 done, 1 the input could not be used (one sentence says why), 2 wro
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
+from attncompare.cli_options import Asked, asks
 from attncompare.errors import AttnCompareError, BadInput
+from attncompare.version import __version__
 
-Base = Annotated[
-    str | None,
-    typer.Option(
-        help="Base checkpoint: hub id (org/name or org/name@revision) or folder. "
-        "Left out: the adapter's own base, or the embedded pair's."
-    ),
-]
-Tuned = Annotated[
-    str | None,
-    typer.Option(help="Tuned checkpoint: hub id or folder, an adapter or whole. Left out: the embedded pair's."),
-]
-Text = Annotated[str, typer.Option(help="The text that both models read.")]
-Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is not there.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Left out: a GPU where there is one.")]
-Dtype = Annotated[
-    str | None,
-    typer.Option(help="float32, bfloat16 or float16. Left out: float32 on a CPU, else the checkpoint's."),
-]
+if TYPE_CHECKING:
+    from attncompare import Routes
 
 app = typer.Typer(
     name="attncompare",
@@ -42,41 +28,47 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def compare(
-    text: Text,
-    out: Out,
-    base: Base = None,
-    tuned: Tuned = None,
-    device: Device = None,
-    dtype: Dtype = None,
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"attncompare {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
+    pass
+
+
+@app.command()
+@asks
+def compare(asked: Asked) -> None:
     """Compare every head on a text.
 
     Writes comparison.json, heads.csv, rollout.npz, heads.png, layers.png, movers.png and rollout.png; prints the verdict.
+    Cross-attention has no rollout, so its two files are left out.
     """
     from attncompare import compare as compare_pair
-    from attncompare import load_pair, plots
+    from attncompare import plots
     from attncompare.analyses.routes import rollout
 
-    folder = _writable(out)
-    pair = load_pair(base, tuned, device=device, dtype=dtype)
-    result = compare_pair(pair, text, progress=_tell)
-    routes = result.rollout or rollout(pair, text, progress=_tell)
+    text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
+    pair = asked.pair()
+    result = compare_pair(pair, text, progress=_tell, **reading)
+    routes = result.rollout
+    if routes is None and result.attention != "cross":
+        routes = rollout(pair, text, progress=_tell, **reading)
     _write_json(folder / "comparison.json", result.to_dict())
     result.frame().to_csv(folder / "heads.csv", index=False)
-    lifts = {"log2_lift_base": routes.log2_lift_base, "log2_lift_tuned": routes.log2_lift_tuned}
-    np.savez_compressed(
-        folder / "rollout.npz",
-        base=routes.base,
-        tuned=routes.tuned,
-        delta=routes.delta,
-        queries=np.array(routes.queries),
-        tokens=np.array([token.text for token in routes.tokens]),
-        **{name: lift for name, lift in lifts.items() if lift is not None},
-    )
-    pictures = {"heads": plots.heads(result), "layers": plots.layers(result)}
-    pictures |= {"movers": plots.movers(result), "rollout": plots.rollout(routes)}
+    pictures = {"heads": plots.heads(result), "layers": plots.layers(result), "movers": plots.movers(result)}
+    if routes is None:
+        _say(f"No rollout.npz and rollout.png: {result.rollout_omitted}.")
+    else:
+        _write_routes(folder / "rollout.npz", routes)
+        pictures["rollout"] = plots.rollout(routes)
     for name, figure in pictures.items():
         (folder / f"{name}.png").write_bytes(plots.png(figure))
     _done(folder)
@@ -84,26 +76,72 @@ def compare(
 
 
 @app.command()
+@asks
 def head(
-    text: Text,
-    out: Out,
-    layer: Annotated[int, typer.Option(help="Layer, counted from 0.")],
+    asked: Asked,
+    layer: Annotated[int, typer.Option(help="Layer, by the model's own number, counted from 0.")],
     head: Annotated[int, typer.Option(help="Head, counted from 0.")],
-    base: Base = None,
-    tuned: Tuned = None,
-    device: Device = None,
-    dtype: Dtype = None,
+    queries: Annotated[
+        str | None,
+        typer.Option(metavar="START:STOP", help="Part of the text: these queries, STOP left out. Default: all."),
+    ] = None,
+    keys: Annotated[
+        str | None,
+        typer.Option(metavar="START:STOP", help="Part of the text: these keys, STOP left out. Default: all."),
+    ] = None,
 ) -> None:
-    """Write one head's maps in both models: head.npz (base, tuned, delta, tokens) and head.png."""
-    from attncompare import head_maps, load_pair, plots
+    """Write one head's maps in both models.
 
-    folder = _writable(out)
-    maps = head_maps(load_pair(base, tuned, device=device, dtype=dtype), text, layer, head)
-    tokens = np.array([token.text for token in maps.tokens])
-    np.savez_compressed(folder / "head.npz", base=maps.base, tuned=maps.tuned, delta=maps.delta, tokens=tokens)
+    head.npz (base, tuned, delta, tokens, key_tokens, and the windows queries and keys) and head.png.
+    """
+    from attncompare import head_maps, plots
+
+    windows = {"queries": _window("--queries", queries), "keys": _window("--keys", keys)}
+    text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
+    maps = head_maps(asked.pair(), text, layer, head, **windows, progress=_tell, **reading)
+    np.savez_compressed(
+        folder / "head.npz",
+        base=maps.base,
+        tuned=maps.tuned,
+        delta=maps.delta,
+        tokens=np.array([token.text for token in maps.tokens]),
+        key_tokens=np.array([token.text for token in maps.key_tokens]),
+        queries=np.array(maps.queries),
+        keys=np.array(maps.keys),
+    )
     (folder / "head.png").write_bytes(plots.png(plots.head(maps)))
     _done(folder)
-    typer.echo(f"{maps.name}: {maps.jsd_bits:.3f} bits, mass moved {maps.wasserstein_tokens:.2f} tokens on average.")
+    bits, moved = _measured(maps.jsd_bits, 3, "bits"), _measured(maps.wasserstein_tokens, 2, "positions on average")
+    typer.echo(f"{maps.name}: divergence {bits}, distance moved {moved}.")
+
+
+@app.command()
+@asks
+def reach(asked: Asked) -> None:
+    """Write how far the heads look, near, mid and far, and the strongest far links: reach.json, reach.csv and reach.png."""
+    from attncompare import plots
+    from attncompare.analyses.distance import reach as reach_of
+
+    text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
+    found = reach_of(asked.pair(), text, progress=_tell, **reading)
+    _write_json(folder / "reach.json", found.to_dict())
+    found.frame().to_csv(folder / "reach.csv", index=False)
+    (folder / "reach.png").write_bytes(plots.png(plots.reach(found)))
+    _done(folder)
+
+
+def _window(name: str, typed: str | None) -> tuple[int, int] | None:
+    """``START:STOP`` as two numbers; whether the text has them is found later."""
+    if typed is None:
+        return None
+    start, colon, stop = typed.partition(":")
+    if not (colon and start.isdecimal() and stop.isdecimal()):
+        raise typer.BadParameter(f"{name} is {typed!r}: give START:STOP, two whole numbers, such as 0:64.")
+    return int(start), int(stop)
+
+
+def _measured(value: float, places: int, unit: str) -> str:
+    return "not measured" if np.isnan(value) else f"{value:.{places}f} {unit}"
 
 
 def _writable(folder: Path) -> Path:
@@ -119,6 +157,19 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
+def _write_routes(path: Path, routes: "Routes") -> None:
+    lifts = {"log2_lift_base": routes.log2_lift_base, "log2_lift_tuned": routes.log2_lift_tuned}
+    np.savez_compressed(
+        path,
+        base=routes.base,
+        tuned=routes.tuned,
+        delta=routes.delta,
+        queries=np.array(routes.queries),
+        tokens=np.array([token.text for token in routes.tokens]),
+        **{name: lift for name, lift in lifts.items() if lift is not None},  # type: ignore[arg-type]
+    )
+
+
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -130,8 +181,12 @@ def _tell(step: str, done: int, total: int) -> None:
         print(f"\r\033[K{step} {done}/{total}", end=end, file=sys.stderr, flush=True)
 
 
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
 def _done(folder: Path) -> None:
-    print(f"Results are in {folder}", file=sys.stderr)
+    _say(f"Results are in {folder}")
 
 
 def main() -> None:

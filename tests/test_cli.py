@@ -1,7 +1,9 @@
 """The command line as a person runs it: files, exit codes, one-sentence errors."""
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +63,43 @@ def test_head_writes_its_maps(monkeypatch, tmp_path, capsys) -> None:
     assert "L3.H9" in capsys.readouterr().out
 
 
+def test_a_window_of_a_head_is_a_part_of_its_maps(monkeypatch, tmp_path) -> None:
+    asked = ("head", "--text", FILM, "--layer", "3", "--head", "9", "--out")
+    assert run(monkeypatch, *asked, str(tmp_path / "whole")) == 0
+    assert run(monkeypatch, *asked, str(tmp_path / "part"), "--queries", "2:6", "--keys", "1:15") == 0
+    whole, part = (np.load(tmp_path / name / "head.npz") for name in ("whole", "part"))
+    np.testing.assert_array_equal(part["delta"], whole["delta"][2:6, 1:15])
+    assert (part["queries"].tolist(), part["keys"].tolist()) == ([2, 6], [1, 15])
+    assert part["tokens"].tolist() == part["key_tokens"].tolist() == whole["tokens"].tolist()
+
+
+def test_reach_writes_shares_and_links(monkeypatch, tmp_path) -> None:
+    assert run(monkeypatch, "reach", "--text", FILM, "--out", str(tmp_path)) == 0
+    table, written = pd.read_csv(tmp_path / "reach.csv"), json.loads((tmp_path / "reach.json").read_text())
+    assert len(table) == len(written["heads"]) == 72
+    assert (table["near_tuned"] + table["mid_tuned"] + table["far_tuned"]).to_numpy() == pytest.approx(1)
+    assert written["links"] == []  # nothing in so short a text is far
+    assert (tmp_path / "reach.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_text_can_come_from_a_file_or_from_stdin(monkeypatch, tmp_path, capsys) -> None:
+    file = tmp_path / "text.txt"
+    file.write_text("Ein Übermaß an Gefühl.", encoding="utf-8-sig")
+    assert run(monkeypatch, "compare", "--text-file", str(file), "--out", str(tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert json.loads((tmp_path / "comparison.json").read_text())["text"] == "Ein Übermaß an Gefühl."
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Ein Übermaß an Gefühl.".encode())))
+    assert run(monkeypatch, "compare", "--text-file", "-", "--out", str(tmp_path)) == 0
+    assert capsys.readouterr().out == said
+
+
+def test_a_file_that_is_no_text_is_one_sentence(monkeypatch, tmp_path, capsys) -> None:
+    file = tmp_path / "picture.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert run(monkeypatch, "compare", "--text-file", str(file), "--out", str(tmp_path)) == 1
+    assert "is no text in UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("family", ["bert", "llama"])
 def test_local_checkpoints_keep_to_the_schema(monkeypatch, tmp_path, family: str) -> None:
     base, tuned = save_tiny(tmp_path / "b", family, 1), save_tiny(tmp_path / "t", family, 1, tune=0.2)
@@ -91,6 +130,15 @@ def test_the_schema_can_fail(embedded_pair) -> None:
         (("head", "--text", FILM, "--layer", "6", "--head", "0"), "L6.H0 does not exist"),
         (("compare", "--text", FILM, "--device", "abacus"), "abacus"),
         (("compare", "--text", FILM, "--dtype", "int3"), "int3"),
+        (("compare", "--text-file", "nowhere.txt"), "nowhere.txt can't be read: No such file"),
+        (("compare", "--text", FILM, "--chat"), "A chat template is for decoders"),
+        (("compare", "--text", FILM, "--attention", "cross"), "no attention 'cross'"),
+        (("compare", "--text", FILM, "--target", "Un film."), "A target is for encoder-decoders"),
+        (("compare", "--text", FILM, "--generate", "tuned"), "can't generate text"),
+        (("compare", "--text", FILM, "--generate", "tuned", "--max-new-tokens", "0"), "max_new_tokens is 0"),
+        (("compare", "--text", FILM, "--generate", "tuned", "--temperature", "-1"), "temperature is -1.0"),
+        (("head", "--text", FILM, "--layer", "3", "--head", "9", "--queries", "5:99"), "queries must be a window"),
+        (("reach", "--text", "film " * 600), "at most 512"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_1(monkeypatch, tmp_path, capsys, arguments, message: str) -> None:
@@ -109,16 +157,63 @@ def test_an_unwritable_folder_is_noticed_before_any_work(monkeypatch, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    "arguments", [("compare",), ("compare", "--text", "x"), ("resolve",), ("head", "--layer", "x")]
+    ("arguments", "message"),
+    [
+        (("compare",), "--out"),
+        (("compare", "--text", "x"), "--out"),
+        (("resolve",), "resolve"),
+        (("head", "--layer", "sideways"), "--layer"),
+        (("compare", "--out", "."), "--text-file"),
+        (("compare", "--out", ".", "--text", "x", "--text-file", "-"), "two texts"),
+        (("compare", "--out", ".", "--text", "x", "--seed", "3"), "--seed"),
+        (("compare", "--out", ".", "--text", "x", "--level", "syllable"), "syllable"),
+        (("compare", "--out", ".", "--text", "x", "--attention", "sideways"), "sideways"),
+        (("compare", "--out", ".", "--text", "x", "--generate", "me"), "me"),
+        (("head", "--out", ".", "--text", "x", "--layer", "0", "--head", "0", "--keys", "5"), "START:STOP"),
+    ],
 )
-def test_wrong_usage_is_exit_code_2(monkeypatch, capsys, arguments) -> None:
+def test_wrong_usage_is_exit_code_2(monkeypatch, capsys, arguments, message: str) -> None:
     assert run(monkeypatch, *arguments) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_help_of_a_real_process_names_every_option() -> None:
-    command = [sys.executable, "-m", "attncompare", "compare", "--help"]
+def test_it_knows_its_version(monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.split() == ["attncompare", attncompare.__version__]
+
+
+SHARED = {
+    *(
+        "--out",
+        "--text",
+        "--text-file",
+        "--base",
+        "--tuned",
+        "--device",
+        "--dtype",
+        "--text-pair",
+        "--target",
+        "--chat",
+    ),
+    *("--generate", "--max-new-tokens", "--temperature", "--seed", "--attention", "--level"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [("compare", set()), ("head", {"--layer", "--head", "--queries", "--keys"}), ("reach", set())],
+)
+def test_every_command_has_the_shared_options(monkeypatch, capsys, command: str, own: set[str]) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(monkeypatch, command, "--help") == 0
+    shown = set(re.findall(r"(?<=\s)--[a-z-]+(?=\s)", capsys.readouterr().out))
+    assert shown & (SHARED | own) == SHARED | own
+
+
+def test_help_of_a_real_process_says_what_it_is_for() -> None:
+    command = [sys.executable, "-m", "attncompare", "--help"]
     env = os.environ | {"TERM": "dumb", "COLUMNS": "200"}
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=env).stdout
-    for option in ("--text", "--out", "--base", "--tuned", "--device", "--dtype"):
-        assert option in shown
-    assert "embedded pair" in shown
+    for word in ("compare", "head", "reach", "--version", "embedded pair"):
+        assert word in shown

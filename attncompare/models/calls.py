@@ -96,8 +96,11 @@ class LayerCall:
     def rows(self, heads: list[int], queries: slice = slice(None)) -> Float[Tensor, "head query key"]:
         """Attention of the chosen heads, over all keys; 0 where masked."""
         start, stop, _ = queries.indices(self.queries)
-        rows, _ = self.block(start, stop)
-        rows = rows[heads]
+        if self.plain:
+            plain = PlainRows(self)
+            rows = torch.cat([plain.block(start, stop, slice(head, head + 1))[0].clone() for head in heads])
+        else:
+            rows = self.block(start, stop)[0][heads]
         return nn.functional.pad(rows, (0, self.keys - rows.shape[2]))
 
     def visible(self, start: int, stop: int) -> Bool[Tensor, "query key"]:

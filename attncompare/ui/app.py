@@ -8,7 +8,9 @@ import gradio as gr
 
 from attncompare import plots
 from attncompare.models.checkpoint import any_folder, page_policy
-from attncompare.ui.changed import changed_tab, top
+from attncompare.ui import one_head
+from attncompare.ui.changed import changed_tab
+from attncompare.ui.distance import distance_tab
 from attncompare.ui.endpoints import endpoints
 from attncompare.ui.files import examples
 from attncompare.ui.flow import flow_tab
@@ -40,6 +42,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
         with gr.Tabs():
             changed_tab(answer, local)
             flow_tab(answer, local)
+            distance_tab(answer, local)
         with gr.Accordion("How to read this", open=False, elem_id="how"):
             gr.Markdown(HOW_TO_READ)
         endpoints(local)
@@ -52,7 +55,7 @@ def warm_up() -> threading.Thread:
     def body() -> None:
         try:
             answer = ask_comparison(question("", "", examples()[0]["text"]), any_folder, unheard)
-            for figure in (plots.heads(answer.comparison), plots.head(answer.comparison.head(*top(answer)))):
+            for figure in (plots.heads(answer.comparison), plots.head(answer.comparison.head(*one_head.top(answer)))):
                 plots.png(figure)
         except Exception:  # the page serves other pairs all the same, and tells whoever asks for this one
             logging.getLogger("attncompare.ui").warning("the embedded pair could not be prepared", exc_info=True)

@@ -1,5 +1,6 @@
 """What changed? Every head's number as a grid, layers, movers, and one head's maps in both models."""
 
+from collections.abc import Iterator
 from functools import partial
 from html import escape
 from typing import Any
@@ -9,15 +10,14 @@ import gradio as gr
 from attncompare import plots
 from attncompare.metrics import METRICS
 from attncompare.models.checkpoint import LocalRule
+from attncompare.ui import one_head
+from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import numbers, shown, table
-from attncompare.ui.questions import Answer, open_head, shown_errors
+from attncompare.ui.questions import Answer
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 
 DEFAULT = "jsd_bits"
 WAITING = '<p class="waiting">Press Compare: the grid of heads will stand here.</p>'
-
-ONE_HEAD = """<div class="tab-intro"><h2>One head in both models</h2>
-<p class="reading">Click a cell of the grid, or choose a layer and a head here.</p></div>"""
 
 TAKE = """<div class="tab-intro"><h2>Take it with you</h2><p class="reading">Every number as JSON, one line a head as CSV;
 each picture has a download button of its own.</p></div>"""
@@ -43,38 +43,17 @@ def draw_heads(answer: Answer | None, metric: str, layer: int, head: int) -> Any
         return shown(f"heads-{metric}", figure, plots.heads_alt(answer.comparison, metric))
 
 
-def draw_head(local: LocalRule, answer: Answer | None, layer: int, head: int) -> Any:
-    """One head's maps in both models."""
-    if answer is None:
-        return gr.skip()
-    with shown_errors():
-        maps = open_head(answer, local, layer, head)
-        return shown(f"head-{maps.name}", plots.head(maps), plots.head_alt(maps))
-
-
-def draw_top(local: LocalRule, answer: Answer | None) -> Any:
-    """The maps of the head that moved most."""
-    return gr.skip() if answer is None else draw_head(local, answer, *top(answer))
-
-
 def start(answer: Answer | None, metric: str) -> tuple[Any, ...]:
-    """A new answer: the grid, with the head that moved most chosen; updates of waiting, content, grid, layer and head."""
+    """A new answer: updates of waiting, content, grid, and of the choice of a head, the one that moved most chosen."""
     if answer is None:
-        return (gr.skip(),) * 5
-    layers, heads = answer.comparison.metric(metric).shape
-    layer, head = top(answer)
-    return (
-        *OPENED,
-        draw_heads(answer, metric, layer, head),
-        gr.update(choices=[(f"L{i}", i) for i in range(layers)], value=layer),
-        gr.update(choices=[(f"H{i}", i) for i in range(heads)], value=head),
-    )
+        return (gr.skip(),) * 10
+    return *OPENED, draw_heads(answer, metric, *one_head.top(answer)), *one_head.start(answer)
 
 
-def top(answer: Answer) -> tuple[int, int]:
-    """The head that moved most; the first one where none moved."""
-    movers = answer.comparison.movers
-    return (movers[0].layer, movers[0].head) if movers else (0, 0)
+def draw_top(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, Any]]:
+    """The maps of the head that moved most."""
+    if answer is not None:
+        yield from one_head.draw(local, answer, *one_head.top(answer))
 
 
 def draw_rest(answer: Answer | None) -> tuple[Any, ...]:
@@ -86,8 +65,8 @@ def draw_rest(answer: Answer | None) -> tuple[Any, ...]:
         return (
             shown("layers", plots.layers(result), plots.layers_alt(result)),
             shown("movers", plots.movers(result), plots.movers_alt(result)),
-            gr.update(value=numbers(result), interactive=True),
-            gr.update(value=table(result), interactive=True),
+            gr.update(value=numbers("comparison", result.to_dict()), interactive=True),
+            gr.update(value=table("heads", result.frame()), interactive=True),
         )
 
 
@@ -95,8 +74,8 @@ def cell(answer: Answer | None, event: gr.SelectData) -> tuple[Any, Any]:
     """The layer and head that a click on the grid means."""
     if answer is None:
         return gr.skip(), gr.skip()
-    layers, heads = answer.comparison.heads[DEFAULT].shape
-    return plots.heads_cell(layers, heads, *event.index)
+    result = answer.comparison
+    return plots.heads_cell(result.layers, result.heads[DEFAULT].shape[1], *event.index)
 
 
 def changed_tab(answer: gr.State, local: LocalRule) -> None:
@@ -112,13 +91,7 @@ def changed_tab(answer: gr.State, local: LocalRule) -> None:
             with gr.Row():
                 grid = gr.Image(elem_id="heads", min_width=420, scale=6, **PICTURE)
                 layers = gr.Image(elem_id="layers", min_width=420, scale=5, **PICTURE)
-            with gr.Row(elem_classes=["controls"]):
-                gr.HTML(ONE_HEAD, scale=3)
-                layer = gr.Dropdown(
-                    [("L0", 0)], value=0, label="Layer", interactive=True, elem_id="layer", min_width=110
-                )
-                head = gr.Dropdown([("H0", 0)], value=0, label="Head", interactive=True, elem_id="head", min_width=110)
-            maps = gr.Image(elem_id="maps", **PICTURE)
+            one = one_head.head_form()
             with gr.Row():
                 movers = gr.Image(elem_id="movers", min_width=420, scale=3, **PICTURE)
                 with gr.Column(min_width=260, scale=1):
@@ -126,15 +99,18 @@ def changed_tab(answer: gr.State, local: LocalRule) -> None:
                     as_json = gr.DownloadButton("comparison.json", interactive=False, elem_id="json", size="md")
                     as_csv = gr.DownloadButton("heads.csv", interactive=False, elem_id="csv", size="md")
 
-    draw_maps = partial(draw_head, local)
-    started = answer.change(start, [answer, metric], [waiting, content, grid, layer, head], **DRAWING)
-    answer.change(partial(draw_top, local), answer, maps, **DRAWING)  # beside the grid: one round trip less
+    outlining: dict[str, Any] = {"inputs": [answer, metric, one.layer, one.head], "outputs": grid, **DRAWING}
+    mapping: dict[str, Any] = {"inputs": [answer, *one.asking], "outputs": [one.maps, one.status], **DRAWING}
+    draw_maps = partial(one_head.draw, local)
+    started = answer.change(start, [answer, metric], [waiting, content, grid, *one.starting], **DRAWING)
+    # Beside the grid: one round trip less.
+    answer.change(partial(draw_top, local), answer, [one.maps, one.status], **DRAWING)
     started.then(draw_rest, answer, [layers, movers, as_json, as_csv], **DRAWING)
     metric.input(reading, metric, meaning, **PRIVATE)
-    metric.input(draw_heads, [answer, metric, layer, head], grid, **DRAWING)
-    opened = [
-        grid.select(cell, answer, [layer, head], **PRIVATE).then(draw_maps, [answer, layer, head], maps, **DRAWING),
-        gr.on([layer.input, head.input], draw_maps, [answer, layer, head], maps, **DRAWING),
-    ]
-    for chosen in opened:
-        chosen.then(draw_heads, [answer, metric, layer, head], grid, **DRAWING)
+    metric.input(draw_heads, **outlining)
+    clicked = grid.select(cell, answer, [one.layer, one.head], **PRIVATE).then(draw_maps, **mapping)
+    chosen = gr.on([one.layer.input, one.head.input], draw_maps, **mapping)
+    for opened in (clicked, chosen):
+        opened.then(draw_heads, **outlining)
+    gr.on([one.show.click, *(number.submit for number in one.window)], draw_maps, **mapping)
+    one.reset.click(one_head.everything, answer, list(one.window), **PRIVATE).then(draw_maps, **mapping)

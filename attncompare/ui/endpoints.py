@@ -1,7 +1,7 @@
 """The named endpoints: stateless, typed, documented; a dict first, then pictures.
 
 Gradio reads types from the annotations themselves, so this module must not postpone their evaluation. It enforces none of
-them: what comes in is checked here and in :mod:`attncompare.ui.questions`.
+them: what comes in is checked here, in :mod:`attncompare.ui.reading` and in :mod:`attncompare.ui.questions`.
 """
 
 from collections.abc import Iterator
@@ -11,88 +11,145 @@ from typing import Any, Literal
 import gradio as gr
 
 from attncompare import plots
+from attncompare.analyses.maps import Window
 from attncompare.attention import Progress
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.failures import failure
 from attncompare.ui.files import picture
-from attncompare.ui.questions import ask_comparison, ask_head, ask_rollout, failure, question
+from attncompare.ui.questions import Question, ask_comparison, ask_head, ask_reach, ask_rollout, question
+from attncompare.ui.reading import sent_reading, whole
 
 ONE_BY_ONE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 def endpoints(local: LocalRule) -> None:
-    """Add ``/compare``, ``/head`` and ``/rollout`` to the page being built."""
+    """Add ``/compare``, ``/head``, ``/rollout`` and ``/reach`` to the page being built."""
 
     def compare(
-        base: str = "", tuned: str = "", text: str = "", level: Literal["auto", "token"] = "auto"
+        base: str = "",
+        tuned: str = "",
+        text: str = "",
+        level: Literal["auto", "token", "word"] = "auto",
+        reading: dict | None = None,
     ) -> tuple[dict, gr.FileData, gr.FileData, gr.FileData]:
         """Compare the attention of two checkpoints on a text, head by head.
 
         Args:
-            base: Hub id of the base, org/name or org/name@revision; empty for the adapter's own or the embedded pair's.
-            tuned: Hub id of the tuned checkpoint or LoRA adapter; empty for the embedded pair's.
-            text: What both models read.
-            level: auto or token, which are the same while both models share their tokens.
+            base: Hub id of the base, a checkpoint or an adapter, org/name or org/name@revision; empty for the tuned
+                adapter's own or the embedded pair's.
+            tuned: Hub id of the tuned checkpoint or adapter; empty for the embedded pair's.
+            text: What both models read; the source of an encoder-decoder.
+            level: auto (tokens where both models read the same, else what both tokenizers share), token or word.
+            reading: How the text is read, any of: text_pair (second text), target (of an encoder-decoder), chat (true: in
+                the chat template), generate (by, max_new_tokens up to 256, temperature, seed), attention (self, decoder,
+                cross), level.
 
         Returns:
             The comparison (schema_version 1), and PNG pictures of heads, layers and movers.
         """
         with errors_as_text():
-            answer = ask_comparison(question(base, tuned, text), local, reported(), level)
-            result = answer.comparison
+            result = ask_comparison(_leveled(base, tuned, text, level, reading), local, reported()).comparison
             drawn = {"heads": plots.heads, "layers": plots.layers, "movers": plots.movers}
             return result.to_dict(), *(sent(name, draw(result)) for name, draw in drawn.items())
 
     def head(
-        base: str = "", tuned: str = "", text: str = "", layer: int = 0, head: int = 0
+        base: str = "",
+        tuned: str = "",
+        text: str = "",
+        layer: int = 0,
+        head: int = 0,
+        reading: dict | None = None,
+        queries: list[int] | None = None,
+        keys: list[int] | None = None,
     ) -> tuple[dict, gr.FileData]:
         """One attention head in both models: base, tuned and delta maps, query by key.
 
         Args:
             base: As in /compare.
             tuned: As in /compare.
-            text: What both models read.
-            layer: Layer, counted from 0.
+            text: As in /compare.
+            layer: Layer, by the model's own number, counted from 0.
             head: Head, counted from 0.
+            reading: As in /compare.
+            queries: Part of the text to show, [start, stop], stop left out; null for all.
+            keys: The same for the keys.
 
         Returns:
             The maps (null where a query may not look), and a PNG picture of them.
         """
         with errors_as_text():
             place = whole("layer", layer), whole("head", head)
-            maps = ask_head(question(base, tuned, text), local, reported(), *place)
+            windows = window("queries", queries), window("keys", keys)
+            asked = question(base, tuned, text, sent_reading(reading))
+            maps = ask_head(asked, local, reported(), *place, *windows)
             return maps.to_dict(), sent("head", plots.head(maps))
 
-    def rollout(base: str = "", tuned: str = "", text: str = "", token: int | None = None) -> tuple[dict, gr.FileData]:
+    def rollout(
+        base: str = "", tuned: str = "", text: str = "", token: int | None = None, reading: dict | None = None
+    ) -> tuple[dict, gr.FileData]:
         """Attention rollout of both models: the share of each input token in each output token.
 
         Args:
             base: As in /compare.
             tuned: As in /compare.
-            text: What both models read.
+            text: As in /compare.
             token: Output token to follow, counted from 0; left out, all of them (or one, above 512 tokens).
+            reading: As in /compare; cross-attention has no rollout.
 
         Returns:
             The rollout (rows sum to 1; delta is tuned minus base), and a PNG picture of it.
         """
         with errors_as_text():
             chosen = None if token is None else whole("token", token)
-            routes = ask_rollout(question(base, tuned, text), local, reported(), chosen)
+            asked = question(base, tuned, text, sent_reading(reading))
+            routes = ask_rollout(asked, local, reported(), chosen)
             return routes.to_dict(), sent("rollout", plots.rollout(routes))
 
-    for function in (compare, head, rollout):
+    def reach(base: str = "", tuned: str = "", text: str = "", reading: dict | None = None) -> tuple[dict, gr.FileData]:
+        """How far the heads look: near, mid and far mass in both models, and the strongest far links.
+
+        Args:
+            base: As in /compare.
+            tuned: As in /compare.
+            text: As in /compare.
+            reading: As in /compare; cross-attention has no distances.
+
+        Returns:
+            Each head's shares and the links, and a PNG picture of them.
+        """
+        with errors_as_text():
+            asked = question(base, tuned, text, sent_reading(reading))
+            found = ask_reach(asked, local, reported())
+            return found.to_dict(), sent("reach", plots.reach(found))
+
+    for function in (compare, head, rollout, reach):
         gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
 
 
-def whole(name: str, value: Any) -> int:
-    """The value, if it is a whole number; true and false are none.
+def _leveled(base: Any, tuned: Any, text: Any, level: Any, reading: Any) -> Question:
+    """The question; its level may stand in either place, but not two of them."""
+    if not isinstance(level, str):
+        raise BadInput(f"Expected level to be a string, got {type(level).__name__}.")
+    asked = question(base, tuned, text, sent_reading(reading))
+    also = asked.reading.get("level", level)
+    if level not in ("auto", also):
+        raise BadInput(f"Expected one level, got {level!r:.80} and, in reading, {also!r:.80}: leave one of them out.")
+    return question(base, tuned, text, {**asked.reading, "level": also})
+
+
+def window(name: str, value: Any) -> Window | None:
+    """A part of the text as a client sends it; whether the text has it is found later.
 
     Raises:
-        BadInput: it is not.
+        BadInput: it is no pair of whole numbers.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise BadInput(f"Expected {name} to be a whole number, got {value!r:.80}.")
-    return int(value)
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise BadInput(f"Expected {name} to be [start, stop] or null, got {value!r:.80}.")
+    start, stop = (whole(name, end) for end in value)
+    return start, stop
 
 
 def sent(name: str, figure: Any) -> gr.FileData:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 from gradio.utils import get_upload_folder
 
 from attncompare import plots
-from attncompare.analyses.comparison import Comparison
 
 
 def asset(name: str) -> Path:
@@ -33,18 +33,18 @@ def picture(name: str, figure: Any) -> str:
 
 def shown(name: str, figure: Any, alt_text: str) -> Any:
     """The figure as an update of a ``gr.Image``, with what it shows in words."""
-    return gr.update(value=picture(name, figure), alt_text=alt_text)
+    return gr.update(value=picture(name, figure), alt_text=alt_text, visible=True)
 
 
-def numbers(comparison: Comparison) -> str:
-    """Path of ``comparison.json``."""
-    text = json.dumps(comparison.to_dict(), ensure_ascii=False, allow_nan=False)
-    return _kept("comparison.json", f"{text}\n".encode())
+def numbers(name: str, content: dict[str, Any]) -> str:
+    """Path of the content as ``name.json``."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    return _kept(f"{name}.json", f"{text}\n".encode())
 
 
-def table(comparison: Comparison) -> str:
-    """Path of ``heads.csv``: one line a head."""
-    return _kept("heads.csv", comparison.frame().to_csv(index=False).encode())
+def table(name: str, frame: pd.DataFrame) -> str:
+    """Path of the table as ``name.csv``."""
+    return _kept(f"{name}.csv", frame.to_csv(index=False).encode())
 
 
 def _kept(name: str, content: bytes) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 import gradio as gr
 
 from attncompare import plots
+from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.routes import FULL_TOKENS, Routes
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.failures import failure, shown_errors
 from attncompare.ui.files import shown
-from attncompare.ui.questions import Answer, ask_rollout, failure, shown_errors
+from attncompare.ui.questions import Answer, ask_rollout
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
@@ -27,16 +29,17 @@ from; values and feed-forward layers are left out.
 """
 
 
-def draw_routes(routes: Routes, *, causal: bool) -> tuple[Any, Any]:
+def draw_routes(routes: Routes, comparison: Comparison) -> tuple[Any, Any]:
     """The picture, and for a causal model a word on the lift."""
     note = ""
     if routes.log2_lift_base is not None:
         note = (
             "Lift: log2 of rollout over what uniform attention under the same masks would give; 0 = no more than that."
         )
-    elif causal:
+    elif comparison.causal:
         note = f"No lift over uniform attention is shown: {routes.lift_omitted}."
-    return shown("rollout", plots.rollout(routes), plots.rollout_alt(routes)), f'<p class="reading">{escape(note)}</p>'
+    picture = shown("rollout", plots.rollout(routes), plots.rollout_alt(routes))
+    return picture, f'<p class="reading">{escape(note)}</p>'
 
 
 def start(answer: Answer | None) -> tuple[Any, ...]:
@@ -48,12 +51,16 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
         last = len(result.tokens) - 1
         token = gr.update(value=last if result.causal else 0, maximum=last)
         if result.rollout is not None:
-            return *OPENED, *draw_routes(result.rollout, causal=result.causal), gr.update(visible=False), token, ""
-        why = (
-            f"This text has {last + 1} tokens; above {FULL_TOKENS} the whole matrix is not computed. "
-            "Choose one output token and follow it."
-        )
-        return *OPENED, None, f'<p class="reading">{escape(why)}</p>', gr.update(visible=True), token, ""
+            return *OPENED, *draw_routes(result.rollout, result), gr.update(visible=False), token, ""
+        rollable = result.attention != "cross"
+        why = f"No rollout: {result.rollout_omitted}. Switch to the encoder or the decoder."
+        if rollable:
+            why = (
+                f"The whole matrix is computed up to {FULL_TOKENS} tokens, and this text is longer. Choose one output token "
+                "and follow it."
+            )
+        note = f'<p class="reading">{escape(why)}</p>'
+        return *OPENED, gr.update(value=None, visible=False), note, gr.update(visible=rollable), token, ""
 
 
 def run(local: LocalRule, answer: Answer | None, token: float | None) -> Iterator[tuple[Any, ...]]:
@@ -70,7 +77,7 @@ def run(local: LocalRule, answer: Answer | None, token: float | None) -> Iterato
         if token is None:
             raise BadInput(f"Give the number of an output token, 0 to {len(answer.comparison.tokens) - 1}.")
         routes = yield from follow(lambda progress: ask_rollout(answer.question, local, progress, int(token)), busy)
-        yield *draw_routes(routes, causal=answer.comparison.causal), ""
+        yield *draw_routes(routes, answer.comparison), ""
     except Exception as error:
         failed = failure(error)
         yield kept, kept, error_html(failed.sentence)
@@ -91,6 +98,7 @@ def flow_tab(answer: gr.State, local: LocalRule) -> None:
             picture = gr.Image(elem_id="rollout", **PICTURE)
             note = gr.HTML(elem_id="lift")
 
-    answer.change(start, answer, [waiting, content, picture, note, long, token, status], **DRAWING)
     followed = gr.on([go.click, token.submit], partial(run, local), [answer, token], [picture, note, status], **PRIVATE)
+    starting = [waiting, content, picture, note, long, token, status]
+    answer.change(start, answer, starting, cancels=[followed], **DRAWING)
     stop.click(lambda: note_html("Cancelled."), None, status, cancels=[followed], queue=False, **PRIVATE)

@@ -1,14 +1,18 @@
 """Which pair, which text? The form at the top, its progress, and the verdict below it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from attncompare.attention import AttentionKind
 from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.failures import failure
 from attncompare.ui.files import examples
-from attncompare.ui.questions import ask_comparison, failure, question
+from attncompare.ui.options import options_form
+from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
+from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
 from attncompare.ui.theme import PRIVATE
 from attncompare.ui.verdict import EMPTY, error_html, note_html, progress_html, verdict_html
 from attncompare.ui.work import Step, follow
@@ -19,6 +23,12 @@ AT_ONCE = 8
 TITLE = """<header><h1>attncompare</h1>
 <p>What fine-tuning did to attention: two checkpoints, one text, every head.</p></header>"""
 
+KINDS: list[tuple[str, AttentionKind]] = [
+    ("Encoder: the text over itself", "self"),
+    ("Decoder: the target over itself", "decoder"),
+    ("Cross: the target over the text", "cross"),
+]
+
 SUBMIT = """document.addEventListener('keydown', event => {
   const compare = document.querySelector('#compare')
   if ((event.ctrlKey || event.metaKey) && event.key === 'Enter' && compare && !compare.disabled) compare.click()
@@ -27,63 +37,135 @@ SUBMIT = """document.addEventListener('keydown', event => {
 
 _BUSY = (gr.update(interactive=False), gr.update(interactive=True))
 _IDLE = (gr.update(interactive=True), gr.update(interactive=False))
+_KEPT = gr.skip()
 
 
-def run(local: LocalRule, base: str, tuned: str, text: str) -> Iterator[tuple[Any, ...]]:
-    """Compare, telling what is being done: updates of answer, status, verdict, compare and cancel button.
+def run(local: LocalRule, base: str, tuned: str, text: str, *options: Any) -> Iterator[tuple[Any, ...]]:
+    """Compare, telling what is being done: updates of answer, status, verdict, kind, shorten, compare and cancel.
 
     An error leaves the answer, the verdict and everything typed as they are.
     """
-    kept = gr.skip()
+    yield from _answered(local, lambda: question(base, tuned, text, typed_reading(*options)), _KEPT)
+
+
+def switch(local: LocalRule, answer: Answer | None, kind: AttentionKind) -> Iterator[tuple[Any, ...]]:
+    """The same question about another kind of attention; an error puts the choice back. Updates as :func:`run`."""
+    if answer is not None:
+        back = gr.update(value=answer.comparison.attention)
+        yield from _answered(local, lambda: answer.question.about(kind), back)
+
+
+def _answered(local: LocalRule, ask: Callable[[], Question], back: Any) -> Iterator[tuple[Any, ...]]:
+    """Ask and show the answer; ``back`` is the update of the kind of attention after an error."""
 
     def busy(step: Step) -> tuple[Any, ...]:
-        return kept, progress_html(step), kept, *_BUSY
+        return _KEPT, progress_html(step), _KEPT, _KEPT, gr.update(visible=False), *_BUSY
 
     yield busy(Step("starting"))
     try:
-        asked = question(base, tuned, text)
+        asked = ask()
         answer = yield from follow(lambda progress: ask_comparison(asked, local, progress), busy)
-        yield answer, "", verdict_html(answer.comparison), *_IDLE
+        yield answer, "", verdict_html(answer.comparison), kinds(answer), _KEPT, *_IDLE
     except Exception as error:
         failed = failure(error)
-        yield kept, error_html(failed.sentence), kept, *_IDLE
+        offer = gr.update(visible=isinstance(error, TooLong))
+        yield _KEPT, error_html(failed.sentence), _KEPT, back, offer, *_IDLE
         raise failed.toast() from None
 
 
-def cancelled() -> tuple[Any, ...]:
-    """Updates of status and both buttons once the work has been told to stop."""
-    return note_html("Cancelled. What was compared before is still below."), *_IDLE
+def kinds(answer: Answer) -> Any:
+    """The choice between the stacks of an encoder-decoder; hidden where there is only one."""
+    about = answer.comparison.about
+    return gr.update(value=about.attention, visible=about.encoder_decoder)
+
+
+def shorten(local: LocalRule, base: str, tuned: str, text: str, *options: Any) -> Iterator[tuple[Any, ...]]:
+    """Cut the text in the form to what fits: updates of text, status, shorten, compare and cancel."""
+
+    def busy(step: Step) -> tuple[Any, ...]:
+        return _KEPT, progress_html(step), gr.update(visible=False), *_BUSY
+
+    yield busy(Step("starting"))
+    try:
+        asked = question(base, tuned, text[:MAX_CHARACTERS], typed_reading(*options))
+        cut = yield from follow(lambda progress: shortened(asked, local, progress), busy)
+        note = f"The text was cut from {len(text):,} to {len(cut):,} characters, which fit. Press Compare."
+        yield cut, note_html(note), _KEPT, *_IDLE
+    except Exception as error:
+        failed = failure(error)
+        yield _KEPT, error_html(failed.sentence), _KEPT, *_IDLE
+        raise failed.toast() from None
+
+
+def cancelled(answer: Answer | None) -> tuple[Any, ...]:
+    """Updates of status, kind and both buttons once the work has been told to stop."""
+    back = _KEPT if answer is None else gr.update(value=answer.comparison.attention)
+    return note_html("Cancelled. What was compared before is still below."), back, *_IDLE
 
 
 def header(local: LocalRule) -> gr.State:
     """The form; the state that it returns holds the latest :class:`~attncompare.ui.questions.Answer`."""
-    samples = examples()
     gr.HTML(TITLE, js_on_load=SUBMIT, elem_id="title")
+    base, tuned, text = _fields()
+    options = options_form()
+    chosen, cancel, compare = _actions()
+    status = gr.HTML(elem_id="status")
+    offer = gr.Button("Shorten the text to what fits", visible=False, elem_id="shorten", size="md")
+    verdict = gr.HTML(EMPTY, elem_id="verdict")
+    kind = gr.Radio(
+        KINDS, value="self", label="Attention of", visible=False, interactive=True, elem_id="kind", container=False
+    )
+    answer = gr.State()
+
+    asking = [base, tuned, text, *options]
+    shown = [answer, status, verdict, kind, offer, compare, cancel]
+    at_once: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": AT_ONCE, **PRIVATE}
+    chosen.click(lambda sample: sample[0], chosen, text, queue=False, **PRIVATE)
+    asked = gr.on(
+        [compare.click, text.submit, base.submit, tuned.submit], partial(run, local), asking, shown, **at_once
+    )
+    switched = kind.input(partial(switch, local), [answer, kind], shown, **at_once)
+    switched.success(lambda kind: kind, kind, options[-1], queue=False, **PRIVATE)  # the next Compare asks the same
+    cut = offer.click(partial(shorten, local), asking, [text, status, offer, compare, cancel], **at_once)
+    cancel.click(
+        cancelled, answer, [status, kind, compare, cancel], cancels=[asked, switched, cut], queue=False, **PRIVATE
+    )
+    return answer
+
+
+def _fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
+    """Base, tuned and text."""
     with gr.Group(elem_classes=["form-card"]):
         with gr.Row():
             base = gr.Textbox(
                 label="Base",
                 placeholder="empty: all-MiniLM-L6-v2, embedded",
-                info="Hub id (org/name, org/name@revision). Empty: the adapter's own.",
+                info="Hub id: org/name or org/name@revision. Empty: the tuned adapter's own.",
                 max_lines=1,
                 elem_id="base",
             )
             tuned = gr.Textbox(
                 label="Tuned",
                 placeholder="empty: movie sentiment LoRA, embedded",
-                info="Hub id of a checkpoint or a LoRA adapter tuned from the base.",
+                info="Hub id of a checkpoint or an adapter tuned from the base.",
                 max_lines=1,
                 elem_id="tuned",
             )
         text = gr.Textbox(
             label="Text",
             info="Both models read it. Enter compares; text of several lines can be pasted.",
-            value=samples[0]["text"],
+            value=examples()[0]["text"],
             placeholder="Type or paste a text",
             lines=1,
             max_lines=8,
             elem_id="text",
         )
+    return base, tuned, text
+
+
+def _actions() -> tuple[gr.Dataset, gr.Button, gr.Button]:
+    """Texts to try, cancel and compare."""
+    samples = examples()
     with gr.Row(elem_classes=["actions"]):
         chosen = gr.Dataset(
             label="Texts to try",
@@ -96,18 +178,4 @@ def header(local: LocalRule) -> gr.State:
         )
         cancel = gr.Button("Cancel", interactive=False, elem_id="cancel", min_width=110, scale=0)
         compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=150, scale=0)
-    status = gr.HTML(elem_id="status")
-    verdict = gr.HTML(EMPTY, elem_id="verdict")
-    answer = gr.State()
-
-    chosen.click(lambda sample: sample[0], chosen, text, queue=False, **PRIVATE)
-    asked = gr.on(
-        [compare.click, text.submit, base.submit, tuned.submit],
-        partial(run, local),
-        [base, tuned, text],
-        [answer, status, verdict, compare, cancel],
-        concurrency_limit=AT_ONCE,
-        **PRIVATE,
-    )
-    cancel.click(cancelled, None, [status, compare, cancel], cancels=[asked], queue=False, **PRIVATE)
-    return answer
+    return chosen, cancel, compare

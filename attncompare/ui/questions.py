@@ -3,44 +3,45 @@
 Results are small frozen records; models and traces stay in the bounded caches of :mod:`attncompare.models`.
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import gradio as gr
-
 from attncompare.analyses.comparison import Comparison, compare
-from attncompare.analyses.maps import HeadMaps, head_maps
+from attncompare.analyses.distance import Reach, reach
+from attncompare.analyses.maps import HeadMaps, Window, head_maps
 from attncompare.analyses.routes import Routes, rollout
-from attncompare.attention import Progress
-from attncompare.errors import AttnCompareError, BadInput, TraceGone
+from attncompare.attention import AttentionKind, Progress
+from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
 from attncompare.models.opening import open_pair
 from attncompare.models.pair import Pair
-from attncompare.models.traces import prepare
+from attncompare.models.reading import Reading, prepare
+from attncompare.models.tokens import encode
+from attncompare.ui.reading import MAX_CHARACTERS
 from attncompare.ui.work import loading, turn
-
-MAX_CHARACTERS = 200_000
-"""Longest text that is tokenized at all."""
 
 MAX_TOKENS = 4096
 """Longest text that the page and its endpoints compare: work grows with the square, and everybody waits for it."""
 
-UNEXPECTED = "Something went wrong on the server; its log says what. Nothing that you typed is lost."
 
-_LOG = logging.getLogger("attncompare.ui")
+class TooLong(BadInput):
+    """A text that could be read if it were shorter."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Which pair and which text, as typed; empty ids are the embedded pair."""
+    """Which pair, which text, and how it is read, as typed; empty ids are the embedded pair."""
 
     base: str
     tuned: str
     text: str
+    reading: Reading = field(default_factory=Reading)
+
+    def about(self, attention: AttentionKind) -> "Question":
+        """The same about another stack of an encoder-decoder."""
+        return replace(self, reading=Reading(**{**self.reading, "attention": attention}))  # type: ignore[typeddict-item]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +52,11 @@ class Answer:
     comparison: Comparison
 
 
-def question(base: Any, tuned: Any, text: Any) -> Question:
+def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -> Question:
     """A question from what was typed or sent.
 
     Raises:
-        BadInput: an id or the text is no string, or the text is too long.
+        BadInput: an id or the text is no string. TooLong: too many characters.
     """
     for name, value in (("base", base), ("tuned", tuned), ("text", text)):
         if not isinstance(value, str):
@@ -63,84 +64,119 @@ def question(base: Any, tuned: Any, text: Any) -> Question:
     if not text.strip():
         raise BadInput("The text is empty: type or paste a sentence to compare the models on.")
     if len(text) > MAX_CHARACTERS:
-        raise BadInput(f"The text has {len(text):,} characters and at most {MAX_CHARACTERS:,} are read: shorten it.")
-    return Question(base.strip(), tuned.strip(), text)
+        raise TooLong(f"The text has {len(text):,} characters and at most {MAX_CHARACTERS:,} are read: shorten it.")
+    return Question(base.strip(), tuned.strip(), text, reading or Reading())
 
 
-def ask_comparison(asked: Question, local: LocalRule, progress: Progress, level: str = "auto") -> Answer:
+def ask_comparison(asked: Question, local: LocalRule, progress: Progress) -> Answer:
     """Load the pair and compare it on the text."""
-    pair = _pair(asked, local, progress)
-    with turn(progress):
-        return Answer(asked, compare(pair, asked.text, level=level, progress=progress))
+    with _ready(asked, local, progress) as pair:
+        return Answer(asked, compare(pair, asked.text, progress=progress, **asked.reading))
 
 
-def ask_head(asked: Question, local: LocalRule, progress: Progress, layer: int, head: int) -> HeadMaps:
+def ask_head(
+    asked: Question,
+    local: LocalRule,
+    progress: Progress,
+    layer: int,
+    head: int,
+    queries: Window | None = None,
+    keys: Window | None = None,
+) -> HeadMaps:
     """One head's maps, by running the models again if their trace has gone."""
-    pair = _pair(asked, local, progress)
-    with turn(progress):
-        return head_maps(pair, asked.text, layer, head)
+    with _ready(asked, local, progress) as pair:
+        windows: dict[str, Any] = {"queries": queries, "keys": keys}
+        return head_maps(pair, asked.text, layer, head, **windows, progress=progress, **asked.reading)
 
 
 def ask_rollout(asked: Question, local: LocalRule, progress: Progress, token: int | None) -> Routes:
     """Attention rollout of both models, of one output token or of all."""
-    pair = _pair(asked, local, progress)
+    with _ready(asked, local, progress) as pair:
+        return rollout(pair, asked.text, token=token, progress=progress, **asked.reading)
+
+
+def ask_reach(asked: Question, local: LocalRule, progress: Progress) -> Reach:
+    """Near, mid and far mass of every head, and the strongest far links."""
+    with _ready(asked, local, progress) as pair:
+        return reach(pair, asked.text, progress=progress, **asked.reading)
+
+
+def shortened(asked: Question, local: LocalRule, progress: Progress) -> str:
+    """The longest beginning of the text, cut between tokens, that both models and the page can read in this way.
+
+    Raises:
+        BadInput: nothing of it can be read, and why.
+    """
+    pair = _loaded(asked, local, progress)
+    generate = asked.reading.get("generate")
+    room = generate.max_new_tokens if generate else 0
+    if pair.max_tokens is not None:
+        room = min(room, pair.max_tokens // 2)
+    ends = [*_ends(pair, asked.text), len(asked.text)]
+    low, high = -1, len(ends)  # up to the low-th token it can be read, up to the high-th it can't
+    problem = None
+    while high - low > 1:
+        progress("shortening the text", 0, 0)
+        middle = (low + high) // 2 if high < len(ends) else len(ends) - 1
+        found = _excess(pair, asked, asked.text[: ends[middle]], room)
+        low, high, problem = (middle, high, problem) if found is None else (low, middle, found)
+    if low < 0 and problem is not None:
+        raise problem
+    return asked.text[: ends[low]]
+
+
+@contextmanager
+def _ready(asked: Question, local: LocalRule, progress: Progress) -> Iterator[Pair]:
+    """The pair, with its models free for this question alone, once it is known that the text can be read."""
+    pair = _loaded(asked, local, progress)
+    if problem := _excess(pair, asked, asked.text):
+        ends = _ends(pair, asked.text)
+        if len(ends) > 1 and _excess(pair, asked, asked.text[: ends[0]]) is None:
+            raise TooLong(str(problem))
+        raise problem
     with turn(progress):
-        return rollout(pair, asked.text, token=token, progress=progress)
+        yield pair
 
 
-def open_head(answer: Answer, local: LocalRule, layer: int, head: int) -> HeadMaps:
-    """One head of a comparison: from the trace that it left behind, or by asking again."""
-    try:
-        return answer.comparison.head(layer, head)
-    except TraceGone:
-        return ask_head(answer.question, local, unheard, layer, head)
-
-
-def _pair(asked: Question, local: LocalRule, progress: Progress) -> Pair:
+def _loaded(asked: Question, local: LocalRule, progress: Progress) -> Pair:
     # Not in turn(): a slow download must not keep others from models that are loaded already.
     with loading(progress):
         progress("loading the models", 0, 0)
-        pair = open_pair(asked.base or None, asked.tuned or None, None, None, local=local)
-    count = len(prepare(pair, asked.text).base.tokens)
-    if count > MAX_TOKENS:
-        raise BadInput(
-            f"The text has {count:,} tokens and the page compares at most {MAX_TOKENS:,}: shorten it, or use attncompare "
-            "from Python or the command line."
+        return open_pair(asked.base or None, asked.tuned or None, None, None, local=local)
+
+
+def _excess(pair: Pair, asked: Question, text: str, room: int = 1) -> BadInput | None:
+    """Why these models or this page can't read the text and write ``room`` tokens if they are to; None if they can.
+
+    No model runs.
+    """
+    unwritten = {name: value for name, value in asked.reading.items() if name not in ("generate", "attention")}
+    try:
+        read = prepare(pair, text, **unwritten)  # type: ignore[arg-type]
+    except BadInput as error:
+        return error
+    sides = (read.base, read.tuned)
+    for what, count in (
+        ("text", max(len(side.tokens) for side in sides)),
+        ("target", max(len(side.target or ()) for side in sides)),
+    ):
+        if count > MAX_TOKENS:
+            return BadInput(
+                f"The {what} has {count:,} tokens and the page compares at most {MAX_TOKENS:,}: shorten it, or use "
+                "attncompare from Python or the command line."
+            )
+    count, limit = len(sides[0].tokens), pair.max_tokens
+    if asked.reading.get("generate") and not pair.encoder_decoder and limit is not None and count + room > limit:
+        return BadInput(
+            f"The text has {count:,} tokens of the {limit:,} that these models read: shorten it to let one go on."
         )
-    return pair
+    return None
+
+
+def _ends(pair: Pair, text: str) -> list[int]:
+    """Where the base's tokens end in the text."""
+    return [token.end for token in encode(pair.base.tokenizer, text).tokens if token.end is not None]
 
 
 def unheard(step: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What a visitor is told when a question can't be answered: one sentence."""
-
-    sentence: str
-
-    def toast(self) -> gr.Error:
-        """For the page, which renders it as HTML: it may quote what a stranger typed."""
-        return gr.Error(escape(self.sentence, quote=False), duration=6, print_exception=False)
-
-    def message(self) -> gr.Error:
-        """For a client, which reads it as text."""
-        return gr.Error(self.sentence, print_exception=False)
-
-
-def failure(error: Exception) -> Failure:
-    """The sentence of an error raised on purpose; any other goes to the server's log and to nobody else."""
-    if isinstance(error, AttnCompareError):
-        return Failure(str(error))
-    _LOG.error("unexpected error", exc_info=error)
-    return Failure(UNEXPECTED)
-
-
-@contextmanager
-def shown_errors() -> Iterator[None]:
-    """On the page: whatever is raised inside becomes a toast."""
-    try:
-        yield
-    except Exception as error:
-        raise failure(error).toast() from None

@@ -23,6 +23,9 @@ NEGATION = "The film is not good, and the dialogue is painfully dull."
 LONG_TEXT = " ".join(WORDS[3:63] * 10)
 """600 tokens: too many for a full rollout."""
 
+PLAIN = ("", "", False, "none", 64, 0, 0, "auto", "self")
+"""What the closed part of the form says when nobody has opened it."""
+
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,8 @@ import pytest
 from attncompare.plots.grid import grid
 from attncompare.ui.questions import Answer, unheard
 from attncompare.ui.work import turn
-from tests.ui.conftest import Served
+from tests.ui.conftest import NEGATION, Served
+from tests.ui.kinds import save_kind
 
 HOSTILE = (
     "A </script><img src=x onerror=document.title='pwned'> {{x}} ${document.title='pwned'} \u202eabc\u202c 😀 film"
@@ -40,7 +42,7 @@ class Visit:
             self.tab.fill("#text textarea", text)
         self.tab.click("#compare")
         self.changed("#maps", before)
-        self.tab.wait_for_selector("#json:not([disabled])")
+        self.tab.wait_for_selector("#json:not([disabled])", state="attached")
         return self.tab.inner_text("#verdict .verdict")
 
     def source(self, picture: str) -> str | None:
@@ -186,15 +188,117 @@ def test_hostile_text_stays_text(visit: Visit) -> None:
     assert visit.complaints == []
 
 
+def test_options_of_the_closed_form_reach_the_models(visit: Visit) -> None:
+    visit.tab.click("#options > button")
+    visit.tab.fill("#text-pair textarea", "The actors do what they can.")
+    visit.tab.get_by_label("Words", exact=True).check()
+    visit.tab.wait_for_function("document.querySelector('#options').innerText.includes('sentence pair, by words')")
+    visit.compare()
+    visit.tab.click("#verdict summary")
+    receipt = visit.tab.inner_text("#verdict details")
+    assert "The actors do what they can." in receipt
+    assert "words, of 23 and 23 tokens" in receipt
+    assert visit.tab.is_disabled("#new-tokens input")
+    visit.tab.get_by_label("By the tuned model", exact=True).check()
+    visit.tab.wait_for_selector("#new-tokens input:not([disabled])")
+    visit.tab.click("#compare")
+    visit.tab.wait_for_selector("#status [role=alert]")
+    assert "can't generate text" in visit.tab.inner_text("#status")
+    assert visit.complaints == []
+
+
+def test_the_closed_form_works_from_the_keyboard(visit: Visit) -> None:
+    visit.tab.focus("#options > button")
+    visit.tab.keyboard.press("Enter")
+    visit.tab.wait_for_selector("#text-pair textarea")
+    visit.tab.focus("#chat input")
+    visit.tab.keyboard.press("Space")
+    visit.tab.wait_for_function("document.querySelector('#options').innerText.includes('chat template')")
+
+
+def test_a_long_text_is_shortened_and_looked_at_through_a_window(visit: Visit) -> None:
+    visit.tab.fill("#text textarea", NEGATION.replace(".", " ") * 50)
+    visit.tab.click("#compare")
+    visit.tab.click("#shorten")
+    visit.tab.wait_for_function("document.querySelector('#status').innerText.includes('was cut')")
+    assert visit.tab.is_hidden("#shorten")
+    visit.compare()
+    assert visit.tab.input_value("#last-keys input") == "511"
+    whole = visit.source("#maps")
+    for name, value in (("first-queries", 100), ("last-queries", 119), ("first-keys", 90), ("last-keys", 129)):
+        visit.tab.fill(f"#{name} input", str(value))
+    visit.tab.click("#show-window")
+    visit.changed("#maps", whole)
+    assert "100" in visit.tab.get_attribute("#maps img", "alt")
+    part = visit.source("#maps")
+    visit.tab.fill("#first-queries input", "300")
+    visit.tab.press("#first-queries input", "Enter")
+    visit.tab.wait_for_selector("#head-status [role=alert]")
+    assert "the first not after the last" in visit.tab.inner_text("#head-status")
+    visit.tab.click("#whole-text")
+    visit.changed("#maps", part)
+    assert visit.tab.input_value("#first-queries input") == "0"
+    assert visit.source("#maps").split("/")[-2] == whole.split("/")[-2]  # the same content
+    assert visit.complaints == []
+
+
+def test_how_far_heads_look_is_measured_when_asked(visit: Visit) -> None:
+    visit.tab.get_by_role("tab", name="How far it looks").click()
+    assert "Press Compare" in visit.tab.inner_text("[role=tabpanel]:visible")
+    visit.compare()
+    visit.tab.click("#measure")
+    visit.tab.wait_for_selector("#reach img[alt*='share of attention']")
+    with visit.tab.expect_download() as download:
+        visit.tab.click("#reach-csv")
+    assert download.value.suggested_filename == "reach.csv"
+    visit.compare("Another text has another reach.")
+    visit.tab.wait_for_selector("#reach img", state="hidden")
+    with turn(unheard):  # somebody else's comparison
+        visit.tab.click("#measure")
+        visit.tab.wait_for_function("document.querySelector('#distance-status').innerText.includes('waiting')")
+        visit.tab.click("#unmeasure")
+        visit.tab.wait_for_function("document.querySelector('#distance-status').innerText.includes('Cancelled')")
+    assert visit.tab.is_enabled("#measure")
+    assert visit.complaints == []
+
+
+def test_an_encoder_decoder_is_switched_without_typing(visit: Visit, tmp_path: Path) -> None:
+    kind = save_kind("t5", tmp_path)
+    assert visit.tab.is_hidden("#kind")
+    visit.tab.fill("#base input", kind.base)
+    visit.tab.fill("#tuned input", kind.tuned)
+    visit.compare()
+    before = visit.source("#heads")
+    visit.tab.get_by_label(re.compile("^Cross")).first.check()
+    visit.changed("#heads", before)
+    visit.tab.wait_for_function("document.querySelector('#options').innerText.includes('cross-attention')")
+    visit.tab.click("#verdict summary")
+    assert "cross-attention: of the decoder's target over the encoder's text" in visit.tab.inner_text("#verdict")
+    visit.tab.get_by_role("tab", name="How far it looks").click()
+    assert "no distances" in visit.tab.inner_text("#distance-status")
+    before = visit.source("#heads")
+    visit.tab.get_by_label(re.compile("^Decoder:")).check()
+    visit.tab.wait_for_selector("#measure")
+    assert visit.complaints == []
+
+
 @pytest.mark.parametrize(("theme", "width"), SCREENS)
 def test_no_screen_scrolls_sideways(browser: Any, page: Served, theme: str, width: int) -> None:
     visit = Visit(browser, page.url, theme, width)
     assert visit.overflow() <= 0
+    visit.tab.click("#options > button")
+    visit.tab.wait_for_selector("#chat")
+    assert visit.overflow() <= 0
+    visit.tab.click("#options > button")
     visit.compare()
     assert visit.overflow() <= 0
     visit.tab.click("#verdict summary")
     visit.tab.get_by_role("tab", name=re.compile("Where it flows")).click()
     visit.tab.wait_for_selector("#rollout img")
+    assert visit.overflow() <= 0
+    visit.tab.get_by_role("tab", name="How far it looks").click()
+    visit.tab.click("#measure")
+    visit.tab.wait_for_selector("#reach img")
     assert visit.overflow() <= 0
     dark = visit.tab.evaluate("document.body.classList.contains('dark')")
     assert dark == (theme == "dark")

@@ -10,7 +10,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from attncompare.metrics import COLUMNS
-from attncompare.ui.questions import MAX_CHARACTERS, Answer
+from attncompare.ui.questions import Answer
+from attncompare.ui.reading import MAX_CHARACTERS
 from tests.ui.conftest import LONG_TEXT, NEGATION, Served
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -21,9 +22,9 @@ def client(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(page.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
 
 
-def test_there_are_three_endpoints_and_no_other(client: Client) -> None:
+def test_there_are_four_endpoints_and_no_other(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
-    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout"}
+    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout", "/reach"}
     assert not described["unnamed_endpoints"]
 
 
@@ -31,9 +32,10 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     names = {name: [p["parameter_name"] for p in told["parameters"]] for name, told in endpoints.items()}
     assert names == {
-        "/compare": ["base", "tuned", "text", "level"],
-        "/head": ["base", "tuned", "text", "layer", "head"],
-        "/rollout": ["base", "tuned", "text", "token"],
+        "/compare": ["base", "tuned", "text", "level", "reading"],
+        "/head": ["base", "tuned", "text", "layer", "head", "reading", "queries", "keys"],
+        "/rollout": ["base", "tuned", "text", "token", "reading"],
+        "/reach": ["base", "tuned", "text", "reading"],
     }
     for told in endpoints.values():
         assert all(parameter["parameter_has_default"] for parameter in told["parameters"])
@@ -85,11 +87,80 @@ def test_a_long_causal_text_has_one_row(client: Client, long_pair: tuple[str, st
     assert "512" in whole["rollout_omitted"]
 
 
+def test_a_reading_is_the_same_for_every_endpoint(client: Client) -> None:
+    reading = {"text_pair": "The actors do what they can."}
+    whole, *_ = client.predict(text=NEGATION, reading=reading, api_name="/compare")
+    words = [token["text"] for token in whole["tokens"]]
+    assert [token["segment"] for token in whole["tokens"]].count(1) == 8
+    assert whole["reading"]["texts"] == [NEGATION, "The actors do what they can."]
+    maps, _ = client.predict(text=NEGATION, layer=3, head=9, reading=reading, api_name="/head")
+    assert maps["tokens"] == words
+    routes, _ = client.predict(text=NEGATION, reading=reading, api_name="/rollout")
+    np.testing.assert_allclose(routes["base"], whole["rollout"]["base"], atol=1e-6)
+    reach, _ = client.predict(text=NEGATION, reading=reading, api_name="/reach")
+    assert reach["tokens"] == words
+
+
+def test_a_level_may_stand_in_either_place(client: Client) -> None:
+    first, *_ = client.predict("", "", "An unbelievable film.", "word", api_name="/compare")
+    second, *_ = client.predict(text="An unbelievable film.", reading={"level": "word"}, api_name="/compare")
+    assert first == second
+    assert first["level"] == "word"
+
+
+def test_a_window_is_a_part_of_the_whole_map(client: Client) -> None:
+    whole, _ = client.predict(text=NEGATION, layer=3, head=9, api_name="/head")
+    part, picture = client.predict(text=NEGATION, layer=3, head=9, queries=[2, 6], keys=[1, 15], api_name="/head")
+    assert (part["queries"], part["keys"]) == ([2, 6], [1, 15])
+    np.testing.assert_array_equal(part["tuned"], np.array(whole["tuned"])[2:6, 1:15])
+    assert part["jsd_bits"] == whole["jsd_bits"]
+    assert Path(picture).read_bytes().startswith(PNG)
+
+
+def test_a_window_opens_maps_of_a_text_too_long_for_whole_ones(client: Client, long_pair: tuple[str, str]) -> None:
+    asked = {"base": long_pair[0], "tuned": long_pair[1], "text": LONG_TEXT, "layer": 1, "head": 2}
+    whole, _ = client.predict(**asked, api_name="/head")
+    assert whole["base"] is None
+    assert "window" in whole["maps_omitted"]
+    part, _ = client.predict(**asked, queries=[590, 600], keys=[100, 600], api_name="/head")
+    rows = np.array(part["base"], float)
+    assert rows.shape == (10, 500)
+    assert 0 < np.nansum(rows, 1).min() <= np.nansum(rows, 1).max() < 1
+    assert np.isnan(rows[0, 491:]).all()  # query 590 sees keys up to itself
+    assert part["jsd_bits"] == whole["jsd_bits"]
+
+
+def test_reach_gives_shares_that_sum_to_1(client: Client, long_pair: tuple[str, str]) -> None:
+    reach, picture = client.predict(*long_pair, LONG_TEXT, api_name="/reach")
+    rows = reach["heads"]
+    assert len(rows) == 12
+    for row in rows:
+        for side in ("base", "tuned", "uniform"):
+            assert sum(row[f"{band}_{side}"] for band in ("near", "mid", "far")) == pytest.approx(1, abs=1e-5)
+    assert all(link["distance"] > 64 for link in reach["links"])
+    assert len(reach["links"]) > 0
+    assert Path(picture).read_bytes().startswith(PNG)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
         ("/compare", {"text": ""}, "The text is empty"),
-        ("/compare", {"text": "A film.", "level": "word"}, "Level 'word' is not known"),
+        ("/compare", {"text": "A film.", "level": "syllable"}, "Level 'syllable' is not known"),
+        ("/compare", {"text": "A film.", "level": 3}, "Expected level to be a string, got int"),
+        ("/compare", {"text": "A film.", "level": "token", "reading": {"level": "word"}}, "Expected one level"),
+        ("/compare", {"text": "A film.", "reading": "chat"}, "Expected reading to be an object"),
+        ("/compare", {"text": "A film.", "reading": {"chat": True}}, "A chat template is for decoders"),
+        ("/compare", {"text": "A film.", "reading": {"target": "Un film."}}, "A target is for encoder-decoders"),
+        ("/compare", {"text": "A film.", "reading": {"attention": "cross"}}, "no attention 'cross'"),
+        ("/compare", {"text": "A film.", "reading": {"attention": "sideways"}}, "no attention 'sideways'"),
+        ("/compare", {"text": "A film.", "reading": {"generate": {}}}, "can't generate text"),
+        ("/compare", {"text": "A film.", "reading": {"generate": {"max_new_tokens": 257}}}, "has 1 to 256 tokens"),
+        ("/reach", {"text": "A film.", "reading": {"attention": "cross"}}, "no attention 'cross'|no distances"),
+        ("/head", {"text": "A film.", "queries": [0]}, r"Expected queries to be \[start, stop\] or null, got \[0\]"),
+        ("/head", {"text": "A film.", "keys": [0, "5"]}, "Expected keys to be a whole number, got '5'"),
+        ("/head", {"text": "A film.", "keys": [3, 3]}, r"keys must be a window \(start, stop\) within 0 to 5"),
+        ("/head", {"text": "A film.", "queries": [0, 99]}, "queries must be a window"),
         ("/compare", {"text": 5}, "Expected text to be a string, got int"),
         ("/compare", {"text": "A film.", "base": ["x"]}, "Expected base to be a string, got list"),
         ("/compare", {"text": "a" * (MAX_CHARACTERS + 1)}, "at most 200,000"),

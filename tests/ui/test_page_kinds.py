@@ -1,0 +1,102 @@
+"""Every kind of pair that people bring goes through page, client and command line, and all three say the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from gradio_client import Client
+
+from attncompare.models.checkpoint import any_folder
+from attncompare.ui import changed, distance, flow, header, one_head
+from tests.test_cli import SCHEMA, run
+from tests.ui.conftest import PLAIN, Served
+from tests.ui.kinds import KINDS, TEXT, Kind, save_kind
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kind:
+    return save_kind(request.param, tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="module")
+def client(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(page.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
+
+
+@pytest.fixture(scope="module")
+def told(kind: Kind, client: Client) -> dict[str, Any]:
+    """What ``/compare`` says."""
+    result, *pictures = client.predict(
+        base=kind.base, tuned=kind.tuned, text=TEXT, reading=kind.reading, api_name="/compare"
+    )
+    assert all(Path(picture).read_bytes().startswith(PNG) for picture in pictures)
+    return dict(result)
+
+
+def typed(kind: Kind) -> tuple[Any, ...]:
+    """The closed part of the form, filled in."""
+    asked, plain = kind.reading, list(PLAIN)
+    plain[0], plain[1] = asked.get("text_pair", ""), asked.get("target", "")
+    if generate := asked.get("generate"):
+        plain[3:7] = [generate["by"], generate["max_new_tokens"], generate["temperature"], generate["seed"]]
+    plain[7], plain[8] = asked.get("level", "auto"), asked.get("attention", "self")
+    return tuple(plain)
+
+
+def options(kind: Kind) -> list[str]:
+    """The same for the command line."""
+    given = {name: value for name, value in kind.reading.items() if name != "generate"}
+    if generate := kind.reading.get("generate"):
+        given |= {"generate": generate["by"], **{name: generate[name] for name in generate if name != "by"}}
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [*(["--base", kind.base] if kind.base else []), "--tuned", kind.tuned, "--text", TEXT, *words]
+
+
+def test_the_client_gets_a_whole_result(kind: Kind, told: dict[str, Any], client: Client) -> None:
+    jsonschema.validate(told, SCHEMA)
+    assert told["level"] == told["alignment"]["level"] == kind.level
+    assert told["attention"] == kind.reading.get("attention", "self")
+    assert told["tuned"]["adapter"] is kind.adapter
+    assert max(row["jsd_bits"] for row in told["heads"]) > 0.01
+    asked = {"base": kind.base, "tuned": kind.tuned, "text": TEXT, "reading": kind.reading}
+    maps, picture = client.predict(**asked, layer=1, head=2, queries=[1, 3], keys=[0, 4], api_name="/head")
+    assert np.shape(maps["base"]) == (2, 4)
+    row = next(row for row in told["heads"] if (row["layer"], row["head"]) == (1, 2))
+    assert maps["jsd_bits"] == pytest.approx(row["jsd_bits"], abs=1e-5)
+    assert Path(picture).read_bytes().startswith(PNG)
+
+
+def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
+    answer, status, verdict, choice, *_ = list(header.run(any_folder, kind.base, kind.tuned, TEXT, *typed(kind)))[-1]
+    assert status == ""
+    assert answer.comparison.verdict == told["verdict"]
+    assert choice["visible"] is kind.encoder_decoder
+    assert "not measured" in verdict
+    *_, grid, layer, _, _, _, _, _, _ = changed.start(answer, "jsd_bits")
+    assert [number for _, number in layer["choices"]] == [0, 1]
+    assert Path(grid["value"]).read_bytes().startswith(PNG)
+    (maps, _) = list(one_head.draw(any_folder, answer, 1, 2, 0, 1, 0, 2))[-1]
+    assert "L1.H2" in maps["alt_text"]
+    assert len(flow.start(answer)) == 7
+    if told["attention"] != "cross":
+        picture, *_ = list(distance.run(any_folder, answer))[-1]
+        assert "share of attention on keys" in picture["alt_text"]
+
+
+def test_the_command_line_writes_the_same(
+    kind: Kind, told: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, "compare", *options(kind), "--out", str(tmp_path)) == 0
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert written == told
+    assert (tmp_path / "rollout.png").exists() is (told["attention"] != "cross")
+    assert run(monkeypatch, "head", *options(kind), "--layer", "1", "--head", "2", "--out", str(tmp_path)) == 0
+    assert np.load(tmp_path / "head.npz")["base"].shape == (
+        len(told["tokens"]),
+        len(told["key_tokens"] or told["tokens"]),
+    )
