@@ -137,7 +137,7 @@ def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> tuple[Pl
 
 def _pair(base: Side, tuned: Side, models: Models, key: str, notes: tuple[str, ...]) -> Pair:
     stacks = common_stacks(base.layout, tuned.layout)
-    kind = output_kind(models, stacks["self"].causal)
+    kind = output_kind(models, "self" in stacks and stacks["self"].causal)
     labels = dict(unwrapped(base.model).config.id2label) if kind == "label" else {}
     return Pair(
         base,

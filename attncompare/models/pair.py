@@ -56,7 +56,8 @@ class Pair:
     key: str
     """Unique for what was loaded: checkpoints, device, data type and the state of local folders."""
     stacks: Mapping[AttentionKind, Stack]
-    """``self``, and for an encoder-decoder ``decoder`` and ``cross`` too; the same in both models."""
+    """``self``, and for an encoder-decoder ``decoder`` and ``cross`` too, each where its attention can be read; the same in
+    both models."""
     max_tokens: int | None
     """Tokens that both models can read at most; None if there is no limit."""
     output_kind: OutputKind
@@ -68,12 +69,12 @@ class Pair:
     @property
     def causal(self) -> bool:
         """Whether the models are decoders only, in which a token sees nothing that comes after it."""
-        return self.stacks["self"].causal
+        return "self" in self.stacks and self.stacks["self"].causal
 
     @property
     def encoder_decoder(self) -> bool:
         """Whether the models have an encoder and a decoder."""
-        return "decoder" in self.stacks
+        return bool(unwrapped(self.base.model).config.is_encoder_decoder)
 
     def stack(self, attention: AttentionKind) -> Stack:
         """The layers that attend in this way.

@@ -59,7 +59,7 @@ def prepare(
         PairMismatch: the models have no tokens in common that could be compared.
         UnsupportedModel: a model fails to generate.
     """
-    two_stacks = bool(unwrapped(pair.base.model).config.is_encoder_decoder)
+    two_stacks = pair.encoder_decoder
     _check_options(attention, chat, generate, target, level)
     _check_model(pair, two_stacks, attention, text_pair=text_pair, target=target, chat=chat, generate=generate)
     if two_stacks:

@@ -22,11 +22,11 @@ TARGET = "Der Zug verließ die Küste spät."
 TINY = {"vocab_size": readers.VOCABULARY, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
 
 
-def of_config(config: transformers.PreTrainedConfig, scale: float = 0.35) -> Pair:
+def of_config(config: transformers.PreTrainedConfig, scale: float = 0.35, kind: str = "AutoModelForCausalLM") -> Pair:
     """A pair of two random models of one configuration."""
     sides = []
     for seed in (1, 2):
-        made = transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config)).eval()
+        made = getattr(transformers, kind).from_config(copy.deepcopy(config)).eval()
         draw_weights(made, seed, scale)
         sides.append(readers.side(made, readers.byte_level(), f"org/{seed}", routing.install(made)))
     stacks = common_stacks(sides[0].layout, sides[1].layout)
@@ -77,6 +77,21 @@ def test_every_stack_of_an_encoder_decoder(family: str, attention: str) -> None:
     written = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert {entry["attention"] for entry in written["heads"]} == {attention}
     assert (written["key_tokens"] is None) is (attention != "cross")
+
+
+def test_an_encoder_whose_attention_can_not_be_read_leaves_the_decoder() -> None:
+    """Pegasus-X attends in blocks in its encoder; its decoder looks at tokens, and at the encoder's."""
+    config = transformers.PegasusXConfig(
+        vocab_size=readers.VOCABULARY, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, block_size=8, num_global_tokens=2,
+        decoder_start_token_id=0,
+    )  # fmt: skip
+    pair = of_config(config, kind="AutoModelForSeq2SeqLM")
+    assert set(pair.stacks) == {"decoder", "cross"}
+    result = attncompare.compare(pair, TEXT, target=TARGET, attention="cross")
+    assert result.heads["jsd_bits"].min() > 0
+    with pytest.raises(BadInput, match="no 'self' attention.*choose 'decoder', 'cross'"):
+        attncompare.compare(pair, TEXT, target=TARGET)
 
 
 def test_a_hybrid_keeps_its_own_layer_numbers() -> None:
