@@ -56,7 +56,7 @@ def config(family: str, **changes: Any) -> Any:
 
 
 def model(kind: str, configuration: Any, seed: int = 0) -> Any:
-    """A model of the class ``AutoModel<kind>`` with random weights, on a copy of the configuration, since saving edits it."""
+    """A model of the class ``AutoModel<kind>`` with random weights, on a copy of the configuration: saving edits it."""
     torch.manual_seed(seed)
     return getattr(transformers, f"AutoModel{kind}").from_config(copy.deepcopy(configuration)).eval()
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("no_pair_is_kept")
 @pytest.mark.parametrize("family", HEADS)
 def test_full_checkpoints(ready: Path, family: str) -> None:
     pair = load_pair(ready / family / "base", ready / family / "tuned", device="cpu")
-    assert (pair.layers, pair.heads, pair.max_tokens) == (2, 4, 60)
+    assert (pair.stacks["self"].layers, pair.stacks["self"].heads, pair.max_tokens) == ((0, 1), 4, 60)
     assert pair.causal == (family != "bert")
     assert pair.output_kind == ("label" if family == "bert" else "next_token")
     assert pair.base_head == ("borrowed" if family == "bert" else "own")
