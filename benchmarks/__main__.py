@@ -1,13 +1,19 @@
-"""``python -m benchmarks [numbers] [pictures] [page]``: a Markdown table of what was measured here and now."""
+"""``python -m benchmarks [speed] [memory] [peers] [pictures] [page]``: Markdown tables of what was measured here and now."""
 
 import argparse
 import platform
 
 import torch
 
-from benchmarks import numbers, page, pictures
+from benchmarks import memory, page, peers, pictures, speed
 
-PARTS = {"numbers": numbers.rows, "pictures": pictures.rows, "page": page.rows}
+PARTS = {
+    "speed": speed.table,
+    "memory": memory.table,
+    "peers": peers.table,
+    "pictures": pictures.table,
+    "page": page.table,
+}
 
 
 def main() -> None:
@@ -17,13 +23,11 @@ def main() -> None:
     chosen = parser.parse_args().parts or list(PARTS)
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    print(
-        f"torch {torch.__version__}, {platform.machine()}, {torch.get_num_threads()} threads where not said otherwise\n"
-    )
-    print("| what | median |\n| --- | --- |")
+    threads = torch.get_num_threads()
+    print(f"torch {torch.__version__}, {platform.machine()}; speed and peers on 1 thread, the rest on {threads}\n")
     for part in chosen:
-        for what, measured in PARTS[part]():
-            print(f"| {what} | {measured} |", flush=True)
+        torch.set_num_threads(1 if part in ("speed", "peers") else threads)
+        PARTS[part]().show()
 
 
 main()

@@ -1,15 +1,21 @@
 """Each picture from result to PNG, at 32 and 128 tokens."""
 
+from collections.abc import Iterator
+
 import attncompare
 from attncompare import plots
+from benchmarks.table import Table
 from benchmarks.texts import text_of
 from benchmarks.timing import medians
 
 
-def rows() -> list[tuple[str, str]]:
-    """Lines of the table."""
+def table() -> Table:
+    """The lines, measured when they are asked for."""
+    return Table(("picture", "median"), _lines())
+
+
+def _lines() -> Iterator[tuple[str, ...]]:
     pair = attncompare.load_pair(device="cpu")
-    lines = []
     for length in (32, 128):
         result = attncompare.compare(pair, text_of(pair.base.tokenizer, length))
         maps = result.head(result.movers[0].layer, result.movers[0].head)
@@ -21,5 +27,4 @@ def rows() -> list[tuple[str, str]]:
             "movers": lambda result=result: plots.png(plots.movers(result)),
         }
         found = medians(work, repeats=5)
-        lines += [(f"{name}, {length} tokens", f"{seconds:.2f} s") for name, seconds in found.items()]
-    return lines
+        yield from ((f"{name}, {length} tokens", f"{seconds:.2f} s") for name, seconds in found.items())

@@ -10,4 +10,6 @@ _WORDS = (
 def text_of(tokenizer: Any, tokens: int) -> str:
     """Words that make exactly ``tokens`` tokens, special tokens included."""
     special = tokenizer.num_special_tokens_to_add()
-    return " ".join(_WORDS[i % len(_WORDS)] for i in range(tokens - special))
+    words = [word for word in _WORDS if len(tokenizer.tokenize(word)) == 1 and word in tokenizer.get_vocab()]
+    words = words or [f"w{i}" for i in range(7, 400, 11)]  # the made-up words of shapes.py
+    return " ".join(words[i % len(words)] for i in range(tokens - special))

@@ -52,14 +52,11 @@ def movers(numbers: list[LayerNumbers], layers: tuple[int, ...]) -> tuple[Mover,
     """Every head whose divergence is above 0, most divergent first; ``layers`` are the model's own layer numbers."""
     bits = torch.stack([layer.columns["jsd_bits"] for layer in numbers]).nan_to_num(0)
     order = bits.flatten().argsort(descending=True, stable=True)[: int((bits > 0).sum())]
-    found = [_of_layer(*layer) for layer in zip(layers, numbers, strict=True)]
-    return tuple(found[i // bits.shape[1]][i % bits.shape[1]] for i in order.tolist())
-
-
-def _of_layer(layer: int, numbers: LayerNumbers) -> list[Mover]:
-    change = (numbers.received_tuned - numbers.received_base) / numbers.seen.clamp_min(1)
-    parts = _strongest(change, -1), _strongest(change, 1), _links(numbers.lost, -1), _links(numbers.gained, 1)
-    return [Mover(layer, head, *of_head) for head, of_head in enumerate(zip(*parts, strict=True))]
+    heads = bits.shape[1]
+    change = torch.cat([(n.received_tuned - n.received_base) / n.seen.clamp_min(1) for n in numbers])
+    lost_links, gained_links = _links([n.lost for n in numbers], -1), _links([n.gained for n in numbers], 1)
+    parts = list(zip(_strongest(change, -1), _strongest(change, 1), lost_links, gained_links, strict=True))
+    return tuple(Mover(layers[i // heads], i % heads, *parts[i]) for i in order.tolist())
 
 
 def _strongest(change: Float[Tensor, "head key"], sign: int) -> list[Masses]:
@@ -71,9 +68,9 @@ def _strongest(change: Float[Tensor, "head key"], sign: int) -> list[Masses]:
     ]
 
 
-def _links(links: LayerLinks, sign: int) -> list[Links]:
+def _links(layers: list[LayerLinks], sign: int) -> list[Links]:
     """The links of each head that changed in the direction of ``sign``."""
-    numbers = links.query.tolist(), links.key.tolist(), links.size.tolist()
+    numbers = (torch.cat([getattr(links, name) for links in layers]).tolist() for name in ("query", "key", "size"))
     return [
         tuple(link for link in zip(*of_head, strict=True) if sign * link[2] > 0)
         for of_head in zip(*numbers, strict=True)

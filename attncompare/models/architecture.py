@@ -17,6 +17,7 @@ _TASKS = {
     "TOKEN_CLS": "AutoModelForTokenClassification",
     "QUESTION_ANS": "AutoModelForQuestionAnswering",
     "CAUSAL_LM": "AutoModelForCausalLM",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
     "FEATURE_EXTRACTION": "AutoModel",
 }
 
@@ -26,7 +27,7 @@ def read_config(checkpoint: Checkpoint) -> Any:
 
     Raises:
         CheckpointError: if it is missing, damaged, or of a type that only code in the checkpoint could run.
-        UnsupportedModel: for encoder-decoder and quantised models.
+        UnsupportedModel: for quantised models.
     """
     from transformers import CONFIG_MAPPING, AutoConfig
 
@@ -41,43 +42,88 @@ def read_config(checkpoint: Checkpoint) -> Any:
             config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # a configuration can be wrong in as many ways as there are model types
         raise CheckpointError(f"config.json of {name!r} can't be used: {reason(error, checkpoint)}") from None
-    if config.is_encoder_decoder:
-        raise UnsupportedModel(f"{name!r} is an encoder-decoder: so far only encoders and decoders are compared.")
-    if getattr(config, "quantization_config", None):
-        raise UnsupportedModel(f"{name!r} holds quantised weights: give the checkpoint before quantisation.")
+    packed = sorted(
+        {kind for kind, _ in checkpoint.shapes().values() if kind.startswith(("F8", "F4", "F6", "I4", "U4"))}
+    )
+    if getattr(config, "quantization_config", None) or packed:
+        raise UnsupportedModel(
+            f"{name!r} holds quantised weights{f' ({packed[0]})' if packed else ''}, rounded versions of others: give the "
+            "checkpoint from before quantisation, and dtype='bfloat16' to save memory."
+        )
     return config
 
 
 def check_same_shape(base: Any, tuned: Any) -> None:
     """Compare two configurations, so that no weights are loaded in vain.
 
+    Model type, layers and query heads must agree, in both stacks of an encoder-decoder. Where one doesn't, everything that
+    differs is listed; widths and vocabularies may differ by themselves.
+
     Raises:
-        PairMismatch: if model type, layers or query heads differ.
+        PairMismatch: if the attention of one has another shape than the other's.
     """
-    named = {"model type": "model_type", "layers": "num_hidden_layers", "query heads": "num_attention_heads"}
-    differ = []
-    for title, attribute in named.items():
-        values = [getattr(config.get_text_config(), attribute, None) for config in (base, tuned)]
-        if values[0] != values[1]:
-            differ.append(f"{title} {values[0]} against {values[1]}")
-    if differ:
-        raise PairMismatch(
-            f"Base and tuned differ in {', '.join(differ)}: give a checkpoint and the one it was tuned from."
-        )
+    first, second = _shape(base), _shape(tuned)
+    if not base.is_encoder_decoder or not tuned.is_encoder_decoder:  # then only encoders are loaded
+        first, second = ({title: side[title] for title in side if "decoder" not in title} for side in (first, second))
+    differ = {title: (value, second[title]) for title, value in first.items() if value != second[title]}
+    if differ.keys() - {"hidden size", "vocabulary"}:
+        listed = ", ".join(f"{title} {values[0]} against {values[1]}" for title, values in differ.items())
+        raise PairMismatch(f"Base and tuned differ in {listed}: give a checkpoint and the one it was tuned from.")
+
+
+def _shape(config: Any) -> dict[str, Any]:
+    """What of a configuration can be told apart from its weights, by the name that a person knows it by."""
+    text = config.get_text_config(decoder=True)
+    nested = [getattr(config, "encoder", None)] if config.is_encoder_decoder else []
+    return {
+        "model type": text.model_type,
+        "layers": _setting("num_hidden_layers", config, *nested, text),
+        "query heads": _setting("num_attention_heads", config, *nested, text),
+        "decoder layers": _setting("decoder_layers", config)
+        or _setting("num_decoder_layers", config)
+        or _setting("num_hidden_layers", text),
+        "decoder query heads": _setting("decoder_attention_heads", config)
+        or _setting("num_decoder_attention_heads", config)
+        or _setting("num_attention_heads", text),
+        "hidden size": _setting("hidden_size", text),
+        "vocabulary": _setting("vocab_size", text),
+    }
+
+
+def _setting(name: str, *configs: Any) -> Any:
+    """A setting of the first configuration that has it; a list where it is one of each layer."""
+    for config in configs:
+        try:
+            if (value := getattr(config, name, None)) is not None:
+                return value
+        except RuntimeError:  # transformers' way to say that layers differ in it
+            return [getattr(layer, name, None) for layer in config.per_layer_config]
+    return None
 
 
 def model_class(tuned: Checkpoint, config: Any) -> Any:
     """The class that both sides load with: by the adapter's task, else by the configuration, else AutoModel.
 
     Raises:
-        CheckpointError: if only code in the checkpoint could provide the class.
-        UnsupportedModel: if the adapter was trained for a task that is not compared.
+        CheckpointError: if only code in the checkpoint could provide the class, or there is none.
+        UnsupportedModel: if the adapter was trained for a task that is not compared, or the model doesn't read text.
     """
+    chosen = _named_class(tuned, config)
+    concrete = chosen._model_mapping[type(config)] if hasattr(chosen, "_model_mapping") else chosen
+    concrete = concrete[0] if isinstance(concrete, tuple) else concrete
+    if concrete.main_input_name != "input_ids":
+        raise UnsupportedModel(
+            f"{tuned.id!r} is a {concrete.__name__}, which reads {concrete.main_input_name} and no text."
+        )
+    return chosen
+
+
+def _named_class(tuned: Checkpoint, config: Any) -> Any:
     import transformers
 
     task = tuned.adapter.get("task_type") if tuned.adapter is not None else None
     if task is not None:
-        chosen = getattr(transformers, _TASKS.get(task, ""), None)
+        chosen = getattr(transformers, _TASKS.get(str(task), ""), None)
         if chosen is None:
             raise UnsupportedModel(f"{tuned.id!r} is an adapter for {task!r}, expected {', '.join(_TASKS)}.")
         if type(config) not in chosen._model_mapping:
@@ -93,6 +139,10 @@ def model_class(tuned: Checkpoint, config: Any) -> Any:
         )
     if getattr(config, "auto_map", None):
         raise _needs_code(tuned)
+    if type(config) not in transformers.AutoModel._model_mapping:
+        raise CheckpointError(
+            f"{tuned.id!r} is of model type {config.model_type!r}, for which transformers has no model."
+        )
     return transformers.AutoModel
 
 
@@ -104,23 +154,37 @@ def check_plausible(checkpoint: Checkpoint, chosen: Any, config: Any) -> None:
     """
     shapes = [torch.Size(shape) for _, shape in checkpoint.shapes().values()]
     stored = sum(shape.numel() for shape in shapes)
-    layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
-    described = f"{layers} layers"
-    if 1 <= layers <= len(shapes):  # building the modules of a million layers would already be the damage
-        try:
-            with torch.device("meta"), quiet():
-                model = getattr(chosen, "from_config", chosen)(config)
-        except Exception:  # then it can't be built to be filled either, and loading says why
-            return
-        numbers = sum(parameter.numel() for parameter in model.parameters())
-        # A head that the checkpoint lacks may be as large as its embeddings.
-        if numbers <= 2 * stored + 10_000_000:
-            return
-        described = f"{numbers:,} parameters"
-    raise CheckpointError(
-        f"config.json of {checkpoint.id!r} describes {described}, but its weights hold {len(shapes)} tensors of "
-        f"{stored:,} numbers in all."
-    )
+    if described := _too_many(config, shapes) or _too_large(chosen, config, stored):
+        raise CheckpointError(
+            f"config.json of {checkpoint.id!r} describes {described}, but its weights hold {len(shapes)} tensors of "
+            f"{stored:,} numbers in all."
+        )
+
+
+def _too_many(config: Any, shapes: list[torch.Size]) -> str:
+    """Layers or experts that are more than the weights can be of: making a million modules would already be the damage."""
+    stated = _shape(config)
+    layers = [stated[title] for title in ("layers", "decoder layers") if stated[title] is not None]
+    # An encoder's layers stand here twice; each of them has several tensors.
+    if layers and (min(layers) < 1 or sum(layers) > len(shapes)):
+        return f"{layers[0] if min(layers) < 1 else max(layers)} layers"
+    settings = config.get_text_config(decoder=True).to_dict().items()
+    experts = max((n for name, n in settings if name.endswith("experts") and isinstance(n, int)), default=0)
+    # Each expert is a module, or a row of one tensor of all.
+    most = max(len(shapes), *(max(shape, default=0) for shape in shapes))
+    return f"{experts} experts" if experts > most else ""
+
+
+def _too_large(chosen: Any, config: Any, stored: int) -> str:
+    """Parameters that are far more than the weights hold, counted on a model without numbers."""
+    try:
+        with torch.device("meta"), quiet():
+            model = getattr(chosen, "from_config", chosen)(config)
+    except Exception:  # then it can't be built to be filled either, and loading says why
+        return ""
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    # A head that the checkpoint lacks may be as large as its embeddings.
+    return f"{numbers:,} parameters" if numbers > 2 * stored + 10_000_000 else ""
 
 
 def _needs_code(checkpoint: Checkpoint) -> CheckpointError:

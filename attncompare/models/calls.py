@@ -96,8 +96,11 @@ class LayerCall:
     def rows(self, heads: list[int], queries: slice = slice(None)) -> Float[Tensor, "head query key"]:
         """Attention of the chosen heads, over all keys; 0 where masked."""
         start, stop, _ = queries.indices(self.queries)
-        rows, _ = self.block(start, stop)
-        rows = rows[heads]
+        if self.plain:
+            plain = PlainRows(self)
+            rows = torch.cat([plain.block(start, stop, slice(head, head + 1))[0].clone() for head in heads])
+        else:
+            rows = self.block(start, stop)[0][heads]
         return nn.functional.pad(rows, (0, self.keys - rows.shape[2]))
 
     def visible(self, start: int, stop: int) -> Bool[Tensor, "query key"]:
@@ -122,19 +125,19 @@ class LayerCall:
         else:
             block = self.mask[:, :, start:stop] if self.mask.shape[2] > 1 else self.mask
             block = block[..., : self.key.shape[2]]
-            if block.dtype != torch.bool:
-                # Half of the smallest number of the mask's own dtype separates "masked" from any position bias.
-                return block.float(), (block[0, 0] > torch.finfo(block.dtype).min / 2).expand(stop - start, -1)
-            visible = block[0, 0].expand(stop - start, -1)
-        lowest = torch.finfo(torch.float32).min
-        return torch.zeros_like(visible, dtype=torch.float32).masked_fill_(~visible, lowest)[None, None], visible
+            # Half of the smallest number of the mask's own dtype separates "masked" from any position bias.
+            allowed = block if block.dtype == torch.bool else block > torch.finfo(block.dtype).min / 2
+            # What one head may see a query may see: Doge masks each head by itself.
+            visible = allowed[0].any(0).expand(stop - start, -1)
+            return block.float() if block.dtype != torch.bool else _additive(block), visible
+        return _additive(visible[None, None]), visible
 
     def _slice(self, value: Any, start: int, stop: int, keys: int) -> Any:
-        """The part of a tensor option (position bias …) that belongs to a block of queries."""
+        """The part of a tensor option (position bias, a sink logit for each query) that belongs to a block of queries."""
         if not isinstance(value, Tensor):
             return value
-        if value.shape[-2:] == (self.queries, self.key.shape[2]):
-            value = value[..., start:stop, :keys]
+        if value.ndim == 4 and value.shape[2] == self.queries and value.shape[3] in (self.key.shape[2], 1):
+            value = value[:, :, start:stop, :keys]
         return value.float() if value.is_floating_point() else value
 
 
@@ -235,6 +238,12 @@ def not_rows(rows: Float[Tensor, "head query key"], *, null: bool = False) -> st
     if smallest < 0 or highest > 1 + SUM_TOLERANCE or (not null and lowest < 1 - SUM_TOLERANCE):
         return f"what it returns as attention are no rows that sum to 1 (sums {lowest:.2g} to {highest:.2g})"
     return ""
+
+
+def _additive(visible: Bool[Tensor, "1 head query key"]) -> Float[Tensor, "1 head query key"]:
+    """0 where a key is visible, the lowest number elsewhere."""
+    hidden = torch.finfo(torch.float32).min
+    return torch.zeros_like(visible, dtype=torch.float32).masked_fill_(~visible, hidden)
 
 
 def own_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from attncompare.attention import Progress
 from attncompare.errors import AttnCompareError, BadInput, UnsupportedModel
 from attncompare.models.cache import Cache
-from attncompare.models.pair import PAIRS, Pair, Side
+from attncompare.models.pair import PAIRS, Pair, Side, unwrapped
 from attncompare.models.quiet import quiet
 
 MOST_NEW_TOKENS = 1024
@@ -115,30 +115,22 @@ def continuation(
 
 def cannot_generate(pair: Pair, side: Side) -> str:
     """Why this model continues no text, or an empty string."""
-    model = bare(side.model)
+    model = unwrapped(side.model)
     name, two_stacks = f"{side.info.id} ({type(model).__name__})", model.config.is_encoder_decoder
     if not model.can_generate() or not (pair.causal or two_stacks):
         return f"{name} can't generate text: give the whole text, or a checkpoint with a language-model head."
     # Outputs are not compared either where the two vocabularies differ in size, which is no reason here.
-    words = {getattr(bare(one.model).get_output_embeddings(), "weight", None) for one in (pair.base, pair.tuned)}
+    words = {getattr(unwrapped(one.model).get_output_embeddings(), "weight", None) for one in (pair.base, pair.tuned)}
     sizes = {weight.shape[0] for weight in words if weight is not None}
     if not two_stacks and pair.output_kind == "none" and len(sizes) == 1:
         return f"{name} has no trained output head, so what it would generate is noise: give the whole text."
     return ""
 
 
-def bare(model: Any) -> Any:
-    """The transformers model inside peft's wrapper, adapter and all; any other model as it is.
-
-    peft's own ``generate`` writes to the model; the inner model's does not, and runs the adapter just as well.
-    """
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
 def _generate(side: Side, inputs: Mapping[str, Tensor], asked: Generation, limit: int, tell: Progress) -> Continuation:
     from transformers import LogitsProcessorList
 
-    model, ends = copy.copy(bare(side.model)), _ends(side)
+    model, ends = copy.copy(unwrapped(side.model)), _ends(side)
     model.generation_config = settings = _settings(model, ends, limit)
     choice = _Choice(side, asked, limit, tell)
     prompt = {name: value.to(side.info.device) for name, value in inputs.items() if name != "token_type_ids"}
@@ -161,7 +153,7 @@ def _generate(side: Side, inputs: Mapping[str, Tensor], asked: Generation, limit
 
 def _ends(side: Side) -> set[int]:
     """Every token that ends a text: the model's own, and its tokenizer's."""
-    found = bare(side.model).generation_config.eos_token_id
+    found = unwrapped(side.model).generation_config.eos_token_id
     found = found if isinstance(found, list) else [found]
     return {number for number in (*found, side.tokenizer.eos_token_id) if _is_integer(number)}
 

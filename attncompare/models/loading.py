@@ -1,9 +1,10 @@
-"""From files to a model and its tokenizer in memory.
+"""From files to a model in memory.
 
 Only safetensors are read. What a checkpoint lacks is reported, never hidden behind fresh random weights. Knows nothing
 about pairs.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +15,6 @@ from attncompare.errors import CheckpointError
 from attncompare.models.architecture import check_plausible
 from attncompare.models.folder import Checkpoint
 from attncompare.models.quiet import quiet, reason
-
-_TOKENIZER_FILES = {
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.txt",
-    "vocab.json",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tekken.json",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +55,7 @@ def load(checkpoint: Checkpoint, chosen: Any, config: Any, dtype: torch.dtype, d
         raise CheckpointError(f"{checkpoint.id!r} doesn't fit into the memory of {device} as {dtype}.") from None
     except Exception as error:  # damaged weights and odd configurations surface as any class of error
         raise CheckpointError(f"{checkpoint.id!r} can't be loaded: {reason(error, checkpoint)}") from None
+    check_finite(checkpoint, model.named_parameters())
     head = _head(model)
     misfits = {name: (tuple(got), tuple(wanted)) for name, got, wanted in report["mismatched_keys"]}
     absent = set(report["missing_keys"]) - misfits.keys()
@@ -90,54 +82,38 @@ def _check_body(checkpoint: Checkpoint, unfilled: list[str], misfits: dict[str, 
 
 
 def _head(model: Any) -> set[str]:
-    """Names outside the body (transformers calls the body ``base_model``) that share no tensor with it."""
-    body = model.base_model
-    if body is model:
+    """Names outside the body that share no tensor with it."""
+    tensors, body = named_tensors(model), model.base_model
+    if body is not model:
+        inside = {id(tensor) for tensor in named_tensors(body).values()}
+    elif (output := model.get_output_embeddings()) is not None:
+        # T5 and others keep encoder, decoder and head side by side, with nothing around the body.
+        own = set(map(id, output.parameters()))
+        inside = {id(tensor) for tensor in tensors.values() if id(tensor) not in own}
+        inside.add(id(model.get_input_embeddings().weight))
+    else:
         return set()
-    inside = {id(tensor) for tensor in named_tensors(body).values()}
-    return {name for name, tensor in named_tensors(model).items() if id(tensor) not in inside}
+    return {name for name, tensor in tensors.items() if id(tensor) not in inside}
+
+
+def check_finite(checkpoint: Checkpoint, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Refuse weights that hold NaN or infinity.
+
+    A sum is infinite or NaN whenever one of its terms is, and is read at the speed of memory; the slow exact look follows
+    where the sum says so, since a sum in half precision can overflow by itself.
+
+    Raises:
+        CheckpointError: for them, with the first one's name.
+    """
+    for name, tensor in weights:
+        if tensor.is_floating_point() and not bool(tensor.sum().isfinite()) and not bool(tensor.isfinite().all()):
+            hint = "" if tensor.dtype in (torch.float32, torch.float64) else ", or give dtype='float32'"
+            raise CheckpointError(
+                f"{checkpoint.id!r} has NaN or infinity in {name} as {str(tensor.dtype).removeprefix('torch.')}, so there "
+                f"is nothing to compare: fetch or save it again{hint}."
+            )
 
 
 def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers by name, each once."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def load_tokenizers(first: Checkpoint, second: Checkpoint, configs: tuple[Any, Any]) -> tuple[Any, Any]:
-    """The tokenizers of base and tuned; one that is missing is the other's.
-
-    Raises:
-        CheckpointError: if both are missing, or one can't say which characters a token stands for.
-    """
-    owners = [(c, config) for c, config in zip((first, second), configs, strict=True) if _has_tokenizer(c)]
-    if not owners:
-        raise CheckpointError(
-            f"Neither {first.id!r} nor {second.id!r} has a tokenizer: save it beside the weights (tokenizer.json)."
-        )
-    found = [_load_tokenizer(*owner) for owner in owners]
-    return found[0], found[-1]
-
-
-def _has_tokenizer(checkpoint: Checkpoint) -> bool:
-    return any((checkpoint.folder / name).is_file() for name in _TOKENIZER_FILES)
-
-
-def _load_tokenizer(owner: Checkpoint, config: Any) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(
-                owner.folder, config=config, trust_remote_code=False, local_files_only=True
-            )
-    except Exception as error:  # tokenizer files can be wrong in as many ways as there are tokenizers
-        raise CheckpointError(f"The tokenizer of {owner.id!r} can't be loaded: {reason(error, owner)}") from None
-    if not tokenizer.is_fast:
-        raise CheckpointError(
-            f"The tokenizer of {owner.id!r} ({type(tokenizer).__name__}) doesn't say which characters a token stands "
-            "for: save a fast one (tokenizer.json) beside the weights."
-        )
-    # Saved truncation and padding would be switched off at the first use, which is no safe moment: threads share this.
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
-    return tokenizer

@@ -4,6 +4,8 @@ Both sides load with one class, one data type and one device. A base whose check
 head runs under the tuned model's head, and says so. This module knows nothing about attention.
 """
 
+import gc
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,24 @@ from typing import Any
 import torch
 
 from attncompare.attention import CheckpointInfo
-from attncompare.errors import BadInput, CheckpointError, NotAllowed
-from attncompare.models import adapter, embedded, routing
+from attncompare.errors import CheckpointError, UnsupportedModel
+from attncompare.models import routing
 from attncompare.models.architecture import check_same_shape, model_class, read_config
-from attncompare.models.checkpoint import LocalRule, any_folder, given, no_folder, resolve
+from attncompare.models.checkpoint import LocalRule, any_folder
+from attncompare.models.finding import Sources, find
 from attncompare.models.folder import Checkpoint
-from attncompare.models.heads import adapter_models, full_models, output_kind
-from attncompare.models.loading import load_tokenizers
-from attncompare.models.pair import PAIRS, Pair, Side, common_stacks
-from attncompare.models.placement import default_dtype, named_dtype, pick_device
+from attncompare.models.heads import Models, adapter_models, full_models, output_kind
+from attncompare.models.layout import Place
+from attncompare.models.pair import PAIRS, Pair, Side, common_stacks, unwrapped
+from attncompare.models.placement import check_room, default_dtype, named_dtype, pick_device
+from attncompare.models.tokenizers import load_tokenizers, vocabulary_note
 
 _BUILDING = threading.Lock()
 """Held while models are made. from_pretrained swaps process-wide settings (default dtype, torch.nn.init, tie_weights) for
 its own duration; two that overlap would restore each other's, for good. It also keeps one pair at a time in the making."""
+
+_LACKS_HALF = re.compile(r"not implemented for|[Uu]nsupported dtype|[Ll]ow precision|expected scalar type", re.ASCII)
+"""How torch says that an operation lacks a data type; on a CPU those are Fourier transforms and linear algebra."""
 
 
 def load_pair(
@@ -36,8 +43,9 @@ def load_pair(
     """Load a base and a checkpoint tuned from it; without arguments the embedded pair.
 
     Args:
-        base: hub id (``org/name``, ``org/name@revision``) or folder; an adapter as ``tuned`` names its own.
-        tuned: hub id or folder of a full checkpoint or of a LoRA adapter.
+        base: hub id (``org/name``, ``org/name@revision``) or folder; an adapter as ``tuned`` names its own. May itself be an
+            adapter if ``tuned`` is one: both are then put on the full checkpoint that they name.
+        tuned: hub id or folder of a full checkpoint or of a PEFT adapter.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; the best there is if not given.
         dtype: ``float32``, ``float16``, ``bfloat16``; if not given, float32 on a CPU and elsewhere the checkpoint's.
 
@@ -64,91 +72,73 @@ def open_pair(
         NotAllowed: for a folder that may not; otherwise as :func:`load_pair`.
     """
     target, kind = pick_device(device), named_dtype(dtype)
-    first, second, notes = _find(given(base), given(tuned), local)
-    kind = kind or default_dtype(target, second if second.adapter is None else first)
-    key = "|".join((first.fingerprint(), second.fingerprint(), str(target), str(kind)))
+    sources = find(base, tuned, local)
+    kind = kind or default_dtype(target, sources.body if sources.tuned.adapter is not None else sources.tuned)
+    key = "|".join((sources.fingerprint(), str(target), str(kind)))
 
     def build() -> Pair:
         with _BUILDING:
-            return _build(first, second, target, kind, key, notes)
+            return _build(sources, target, kind, key)
 
     return PAIRS.get(key, build)
 
 
-def _find(
-    base: str | Path | None, tuned: str | Path | None, local: LocalRule
-) -> tuple[Checkpoint, Checkpoint, list[str]]:
-    """Both checkpoints, on disk, and notes on how they were chosen."""
-    if tuned is None and base is not None:
-        raise BadInput(f"Give the tuned checkpoint that {str(base)!r} is to be compared with.")
-    second = resolve(embedded.TUNED if tuned is None else tuned, local)
-    if second.adapter is None:
-        if base is None:
-            raise BadInput(f"Give the base of {second.id!r} too: only adapters name theirs.")
-        return _full(resolve(base, local)), second, []
-    adapter.check_kind(second)
-    named = second.adapter.get("base_model_name_or_path")
-    if base is None:
-        return _base_of(second, local), second, []
-    first = _full(resolve(base, local))
-    notes = [f"the adapter names the base {named}, compared with {first.id}"] if named != first.id else []
-    return first, second, notes
-
-
-def _base_of(second: Checkpoint, local: LocalRule) -> Checkpoint:
-    """The base that an adapter names. One from the hub may not point at folders of this machine."""
-    name = adapter.named_base(second)
-    try:
-        return _full(resolve(name, local if second.revision is None else no_folder))
-    except NotAllowed:
-        raise NotAllowed(
-            f"The adapter {second.id!r} names a local folder as its base, which is not opened here: give the base too."
-        ) from None
-    except CheckpointError as error:
-        if name.startswith(embedded.BASE_ID):  # then the error already says what to install
-            raise
-        raise CheckpointError(
-            f"The adapter {second.id!r} came without its base, so give the base too: {error}"
-        ) from None
-
-
-def _full(checkpoint: Checkpoint) -> Checkpoint:
-    if checkpoint.adapter is not None:
-        raise CheckpointError(f"{checkpoint.id!r} is an adapter: expected a full checkpoint as base.")
-    return checkpoint
-
-
-def _build(
-    first: Checkpoint,
-    second: Checkpoint,
-    device: torch.device,
-    dtype: torch.dtype,
-    key: str,
-    notes: list[str],
-) -> Pair:
-    configs = (read_config(first), read_config(first if second.adapter is not None else second))
+def _build(sources: Sources, device: torch.device, dtype: torch.dtype, key: str) -> Pair:
+    second = sources.tuned
+    configs = (read_config(sources.body), read_config(sources.body if second.adapter is not None else second))
     check_same_shape(*configs)
     chosen = model_class(second, configs[1])
+    _make_room(sources, device, dtype)
     # Hashing first also proves the embedded base before anything is read from it.
-    hashes = (first.content_hash(), second.content_hash())
+    hashes = {id(side): side.content_hash() for side in (sources.body, sources.base, second)}
     if second.adapter is None:
-        models = full_models(first, second, chosen, configs, dtype, device)
+        models = full_models(sources.base, second, chosen, configs, dtype, device)
     else:
-        models = adapter_models(first, second, chosen, configs[0], dtype, device)
-    layouts = (
-        routing.install(models.base),
-        routing.install(models.tuned if second.adapter is None else models.tuned.get_base_model()),
-    )
-    tokenizers = load_tokenizers(first, second, configs)
-    base, tuned = (
-        Side(_info(checkpoint, model, digest), model, tokenizer, layout)
-        for checkpoint, model, digest, tokenizer, layout in zip(
-            (first, second), (models.base, models.tuned), hashes, tokenizers, layouts, strict=True
-        )
-    )
-    stacks = common_stacks(*layouts)
-    kind = output_kind(models, list(stacks.values())[-1].causal or "decoder" in stacks)
-    labels = dict(models.base.config.id2label) if kind == "label" else {}
+        models = adapter_models(sources.body, sources.adapters, chosen, configs[0], dtype, device)
+    tokenizers, notes = load_tokenizers(sources, configs)
+    sides = []
+    for word, checkpoint, model, tokenizer in zip(
+        ("base", "tuned model"), (sources.base, second), (models.base, models.tuned), tokenizers, strict=True
+    ):
+        layout = _install(checkpoint, unwrapped(model), dtype)
+        sides.append(Side(_info(checkpoint, unwrapped(model), hashes[id(checkpoint)]), model, tokenizer, layout))
+        notes += vocabulary_note(word, tokenizer, model)
+    if sources.body is not sources.base:
+        notes += (f"both adapters are put on {sources.body.id} (weights {hashes[id(sources.body)]})",)
+    return _pair(sides[0], sides[1], models, key, (*sources.notes, *models.notes, *notes))
+
+
+def _make_room(sources: Sources, device: torch.device, dtype: torch.dtype) -> None:
+    """Refuse what won't fit; pairs that are kept for later are given up for it first."""
+    try:
+        return check_room(sources, device, dtype)
+    except CheckpointError:
+        PAIRS.drop(lambda key: True)
+        gc.collect()
+    return check_room(sources, device, dtype)
+
+
+def _install(checkpoint: Checkpoint, model: Any, dtype: torch.dtype) -> tuple[Place, ...]:
+    """Make a model run the tap, and say where its attention calls belong; the one place that does.
+
+    Raises:
+        UnsupportedModel: if its attention can't be read, or this machine can't run it in this precision.
+    """
+    try:
+        return routing.install(model)
+    except UnsupportedModel as error:
+        if dtype in (torch.float16, torch.bfloat16) and _LACKS_HALF.search(str(error)):
+            raise UnsupportedModel(
+                f"{checkpoint.id!r} can't run in {str(dtype).removeprefix('torch.')} on this {model.device.type}, give "
+                f"dtype='float32': {error}"
+            ) from None
+        raise
+
+
+def _pair(base: Side, tuned: Side, models: Models, key: str, notes: tuple[str, ...]) -> Pair:
+    stacks = common_stacks(base.layout, tuned.layout)
+    kind = output_kind(models, stacks["self"].causal)
+    labels = dict(unwrapped(base.model).config.id2label) if kind == "label" else {}
     return Pair(
         base,
         tuned,
@@ -158,12 +148,11 @@ def _build(
         output_kind=kind,
         labels=tuple(labels[index] for index in sorted(labels)),
         base_head="borrowed" if models.borrowed else "own",
-        notes=(*notes, *models.notes),
+        notes=notes,
     )
 
 
 def _info(checkpoint: Checkpoint, model: Any, digest: str) -> CheckpointInfo:
-    model = model.get_base_model() if checkpoint.adapter is not None else model
     return CheckpointInfo(
         id=checkpoint.id,
         revision=checkpoint.revision,

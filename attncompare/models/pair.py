@@ -25,6 +25,14 @@ class Side:
     """Where each of the model's attention calls belongs, in call order."""
 
 
+def unwrapped(model: Any) -> Any:
+    """The transformers model inside peft's wrapper, adapter and all; any other model as it is.
+
+    peft's own ``generate`` writes to the model; the inner model's does not, and runs the adapter just as well.
+    """
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """The layers of a model that attend in one way: an encoder, a decoder, or a decoder over its encoder."""

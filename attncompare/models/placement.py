@@ -1,8 +1,12 @@
-"""Where a pair runs and in which numbers: one device and one data type for both sides."""
+"""Where a pair runs and in which numbers: one device and one data type for both sides, where both have room."""
+
+from collections.abc import Callable
 
 import torch
 
-from attncompare.errors import BadInput
+from attncompare.errors import BadInput, CheckpointError
+from attncompare.models import memory
+from attncompare.models.finding import Sources
 from attncompare.models.folder import Checkpoint
 
 DTYPES = {
@@ -52,3 +56,56 @@ def default_dtype(device: torch.device, checkpoint: Checkpoint) -> torch.dtype:
     for kind, shape in checkpoint.shapes().values():
         stored[kind] = stored.get(kind, 0) + torch.Size(shape).numel()
     return _STORED.get(max(stored, key=lambda kind: stored[kind]), torch.float32)
+
+
+WORKING_SHARE = 0.1
+"""What running the models takes beside their weights, as a share of those."""
+
+
+def check_room(
+    sources: Sources,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    free: Callable[[torch.device], int | None] | None = None,
+) -> None:
+    """Refuse a pair that won't fit into memory, before anything of it is loaded.
+
+    Args:
+        sources: both sides, and what adapters are put on.
+        device: where the models will run; they pass through the machine's own memory on their way to another.
+        dtype: what their weights will be cast to.
+        free: bytes that a device has left, :func:`attncompare.models.memory.available` if not given.
+
+    Raises:
+        CheckpointError: naming what is needed, what is free, and what would fit.
+    """
+    free = free or memory.available
+    adapted = sources.tuned.adapter is not None
+    sides = [sources.body, *(sources.adapters if adapted else [sources.tuned])]
+
+    def needed(kind: torch.dtype) -> int:
+        return int((1 + WORKING_SHARE) * sum(weight_bytes(side, kind) for side in sides))
+
+    what = f"Comparing {sources.base.id!r} with {sources.tuned.id!r} in {_name(dtype)}"
+    there = free(device)
+    half = needed(torch.bfloat16)
+    if dtype.itemsize > 2 and there is not None and half <= there:
+        hint = f"give dtype='bfloat16', which needs {memory.gigabytes(half)}"
+    else:
+        hint = f"choose smaller models or a machine with more, or free some on this {device.type}"
+    memory.require(needed(dtype), what, hint, free=there, error=CheckpointError)
+    if device.type == "cuda":
+        largest = max(weight_bytes(side, dtype) for side in sides)
+        hint = "free some on this machine, through which a model passes on its way to the GPU"
+        memory.require(largest, what, hint, free=free(torch.device("cpu")), error=CheckpointError)
+
+
+def weight_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
+    """Bytes of a checkpoint's weights once loaded: floating-point numbers as ``dtype``, others as 8 bytes each."""
+    entries = checkpoint.shapes().values()
+    return sum(torch.Size(shape).numel() * (dtype.itemsize if kind in _STORED else 8) for kind, shape in entries)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -10,8 +10,8 @@ from typing import Any, TypedDict, get_args
 from attncompare.attention import AttentionKind, Progress, Token
 from attncompare.errors import BadInput
 from attncompare.models.alignment import Alignment, align
-from attncompare.models.generation import Generation, bare, cannot_generate
-from attncompare.models.pair import Pair, Side
+from attncompare.models.generation import Generation, cannot_generate
+from attncompare.models.pair import Pair, Side, unwrapped
 from attncompare.models.question import NULL_TOKEN, PairText
 from attncompare.models.texts import Texts, read_pair, read_source, read_text, writer_of
 from attncompare.models.tokens import Encoding, mark_sinks, sink_positions
@@ -59,7 +59,7 @@ def prepare(
         PairMismatch: the models have no tokens in common that could be compared.
         UnsupportedModel: a model fails to generate.
     """
-    two_stacks = bool(bare(pair.base.model).config.is_encoder_decoder)
+    two_stacks = bool(unwrapped(pair.base.model).config.is_encoder_decoder)
     _check_options(attention, chat, generate, target, level)
     _check_model(pair, two_stacks, attention, text_pair=text_pair, target=target, chat=chat, generate=generate)
     if two_stacks:
@@ -108,7 +108,7 @@ def _check_options(attention: Any, chat: Any, generate: Any, target: Any, level:
 
 def _check_model(pair: Pair, two_stacks: bool, attention: str, **options: Any) -> None:
     """Options that these models don't have."""
-    name = type(bare(pair.base.model)).__name__
+    name = type(unwrapped(pair.base.model)).__name__
     if attention != "self" and not two_stacks:
         raise BadInput(f"{name} has one stack, so there is no attention {attention!r}: choose 'self'.")
     if options["chat"] and (two_stacks or not pair.causal):

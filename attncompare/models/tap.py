@@ -102,9 +102,12 @@ def listening(listener: Listener) -> Iterator[None]:
         _LISTENER.reset(token)
 
 
-def is_tapped(model: Any) -> bool:
-    """Whether ``model`` runs the tap; otherwise it is on the dense way."""
-    return model.config._attn_implementation in (SDPA_NAME, OWN_NAME)
+def implementation(model: Any) -> str:
+    """The name of the tap that ``model`` runs, or of its own part that reads text; empty without one."""
+    config = model.config
+    parts = (config, *(getattr(config, name, None) for name in config.sub_configs))
+    names = (part._attn_implementation for part in parts if part is not None)
+    return next((name for name in names if name in (SDPA_NAME, OWN_NAME)), "")
 
 
 def record(model: Any, inputs: Mapping[str, Any], layout: Sequence[Place], on_call: OnCall) -> Any:
@@ -116,7 +119,7 @@ def record(model: Any, inputs: Mapping[str, Any], layout: Sequence[Place], on_ca
         UnsupportedModel: the pass makes other attention calls than ``layout`` says, or returns what is no attention.
     """
     with torch.no_grad():
-        if is_tapped(model):
+        if implementation(model):
             return _record_tapped(model, inputs, layout, on_call)
         output = model(**inputs, output_attentions=True)
     for place, call in dense_calls(model, output, layout):

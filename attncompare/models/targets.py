@@ -11,8 +11,7 @@ import torch
 
 from attncompare.attention import Token
 from attncompare.errors import BadInput
-from attncompare.models.generation import bare
-from attncompare.models.pair import Side
+from attncompare.models.pair import Side, unwrapped
 from attncompare.models.tokens import Encoding
 
 
@@ -22,7 +21,7 @@ def start_token(side: Side) -> int:
     Raises:
         BadInput: the checkpoint names none.
     """
-    model = bare(side.model)
+    model = unwrapped(side.model)
     text = model.config.get_text_config(decoder=True)
     settings = (model.config, getattr(model, "generation_config", None), text)
     named = [getattr(one, "decoder_start_token_id", None) for one in settings]
@@ -38,7 +37,7 @@ def shifted(side: Side, labels: tuple[int, ...]) -> tuple[int, ...]:
 
     mBART, PLBart and FSMT start with the last label, the mark of the language; all others with their start token.
     """
-    shift = getattr(sys.modules[type(bare(side.model)).__module__], "shift_tokens_right", None)
+    shift = getattr(sys.modules[type(unwrapped(side.model)).__module__], "shift_tokens_right", None)
     wraps = shift is not None and "decoder_start_token_id" not in inspect.signature(shift).parameters
     return (labels[-1] if wraps else start_token(side), *labels[:-1])
 

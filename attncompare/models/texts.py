@@ -11,8 +11,8 @@ from attncompare.attention import Progress
 from attncompare.models import lengths
 from attncompare.models.chat import chat_prompt
 from attncompare.models.continued import extended, reread, same_content, same_words, spelled, without_end
-from attncompare.models.generation import Continuation, Generation, bare, continuation
-from attncompare.models.pair import Pair, Side
+from attncompare.models.generation import Continuation, Generation, continuation
+from attncompare.models.pair import Pair, Side, unwrapped
 from attncompare.models.targets import read_target, start_token, with_decoder
 from attncompare.models.tokens import Encoding, encode
 
@@ -116,7 +116,7 @@ def writer_of(pair: Pair, generate: Generation) -> Side:
 
 def _shared(pair: Pair, written: Continuation) -> bool:
     """Whether both models know the very tokens that one of them wrote."""
-    rows = [bare(side.model).get_input_embeddings().weight.shape[0] for side in (pair.base, pair.tuned)]
+    rows = [unwrapped(side.model).get_input_embeddings().weight.shape[0] for side in (pair.base, pair.tuned)]
     return max(written.ids, default=0) < min(rows) and same_words(_tokenizers(pair), written.ids)
 
 
@@ -145,6 +145,6 @@ def _takes_types(pair: Pair) -> bool:
     Decoders such as GPT-2 take an argument of that name too, look it up among their words, and add that to every token:
     tokenizers without a class of their own return zeros for it, so it is left out. So is it where there is one type only.
     """
-    model = bare(pair.base.model)
+    model = unwrapped(pair.base.model)
     named = "token_type_ids" in inspect.signature(model.forward).parameters
     return named and not pair.causal and getattr(model.config, "type_vocab_size", 2) > 1

@@ -8,6 +8,7 @@ Knows nothing about metrics.
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,18 +18,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.attention import AttentionKind, Progress
-from attncompare.errors import BadInput, UnsupportedModel
+from attncompare.errors import UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.cache import Cache
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
-from attncompare.models.pair import PAIRS, Pair, Side
+from attncompare.models.memory import available, require
+from attncompare.models.pair import PAIRS, Pair, Side, unwrapped
 from attncompare.models.question import PairText
 
 TRACE_LIMIT_BYTES = 512 * 2**20
-
-DENSE_LIMIT_BYTES = 2 * 2**30
-"""Largest attention of one model on the dense way, over all layers and heads."""
 
 TRACE_LIMIT = 16
 """Most traces kept. One that was recorded after its pair had been evicted holds that pair's weights until its turn comes."""
@@ -192,8 +191,7 @@ def _not_a_number(side: Side) -> UnsupportedModel:
 
 
 def _keeps_logits(model: Any) -> bool:
-    body = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(body.forward).parameters
+    return "logits_to_keep" in inspect.signature(unwrapped(model).forward).parameters
 
 
 def _estimated_bytes(pair: Pair, question: PairText) -> int:
@@ -214,12 +212,16 @@ def _dense_bytes(side: Side, tokens: int) -> int:
 
 def _check_dense(side: Side, tokens: int) -> None:
     """Before anything runs: the dense way needs memory that grows with the square of the text."""
-    if side.info.attention_path == "dense" and _dense_bytes(side, tokens) > DENSE_LIMIT_BYTES:
-        fits = int((DENSE_LIMIT_BYTES / _dense_bytes(side, 1)) ** 0.5)
-        raise BadInput(
-            f"{side.info.model_class} returns its attention only as a whole, which takes "
-            f"{_dense_bytes(side, tokens) / 1e9:.1f} GB for these {tokens} tokens: shorten the text to {fits} tokens."
-        )
+    if side.info.attention_path != "dense":
+        return
+    free = available(torch.device(side.info.device))
+    fits = math.isqrt((free or 0) // (2 * _dense_bytes(side, 1)))
+    require(
+        2 * _dense_bytes(side, tokens),  # what the model returns, and the same made to sum to 1
+        f"The attention of {side.info.model_class}, which it returns only as a whole,",
+        f"shorten the text from {tokens} to {fits} tokens",
+        free=free,
+    )
 
 
 def _unheard(step: str, done: int, total: int) -> None:

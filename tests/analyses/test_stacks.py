@@ -13,8 +13,7 @@ from torch import Tensor
 import attncompare
 from attncompare.errors import BadInput
 from attncompare.models import routing
-from attncompare.models.generation import bare
-from attncompare.models.pair import Pair, Side, common_stacks
+from attncompare.models.pair import Pair, Side, common_stacks, unwrapped
 from tests.conftest import draw_weights
 from tests.models import readers
 
@@ -36,7 +35,7 @@ def of_config(config: transformers.PreTrainedConfig, scale: float = 0.35) -> Pai
 
 def dense(side: Side, inputs: dict[str, Tensor]) -> dict[str, list[Tensor]]:
     """A side's own eager attention by kind, ``[head, query, key]`` float64 a layer, on a copy of its model."""
-    model = copy.deepcopy(bare(side.model))
+    model = copy.deepcopy(unwrapped(side.model))
     model.set_attn_implementation("eager")
     with torch.no_grad():
         output = model(**inputs, output_attentions=True)

@@ -1,5 +1,6 @@
 """Tiny checkpoints on disk, built from configurations: models, adapters and a tokenizer that knows a few words."""
 
+import copy
 import json
 import warnings
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ import transformers
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from torch import Tensor, nn
 
 from attncompare.errors import AttnCompareError
+from attncompare.models.pair import Side
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] a the film is not good dull painfully and dialogue".split()
 TEXT = "the film is not good and the dialogue is painfully dull"
@@ -42,6 +45,8 @@ CONFIGS = {
         max_position_embeddings=64,
     ),
 }
+HEADS = {"bert": "ForSequenceClassification", "gpt2": "ForCausalLM", "llama": "ForCausalLM"}
+TASKS = {"bert": "SEQ_CLS", "gpt2": "CAUSAL_LM", "llama": "CAUSAL_LM"}
 TARGETS = {"bert": ["query", "value"], "gpt2": ["c_attn"], "llama": ["q_proj", "k_proj"]}
 
 
@@ -51,9 +56,9 @@ def config(family: str, **changes: Any) -> Any:
 
 
 def model(kind: str, configuration: Any, seed: int = 0) -> Any:
-    """A model of the class ``AutoModel<kind>`` with random weights."""
+    """A model of the class ``AutoModel<kind>`` with random weights, on a copy of the configuration: saving edits it."""
     torch.manual_seed(seed)
-    return getattr(transformers, f"AutoModel{kind}").from_config(configuration).eval()
+    return getattr(transformers, f"AutoModel{kind}").from_config(copy.deepcopy(configuration)).eval()
 
 
 def save(made: Any, folder: Path, *, tokenizer: bool = True) -> Path:
@@ -120,3 +125,16 @@ def refused(error: type[AttnCompareError], *parts: str) -> Iterator[None]:
     assert len(text) < 400
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def outputs(side: Side, text: str = TEXT) -> Tensor:
+    """Logits where there are some, else the last hidden state."""
+    with torch.no_grad():
+        found = side.model(**side.tokenizer(text, return_tensors="pt"))
+    return found.logits if hasattr(found, "logits") else found.last_hidden_state
+
+
+def tensors(*models: nn.Module) -> dict[int, int]:
+    """Bytes by address of the storages of all parameters and buffers."""
+    found = [tensor for made in models for tensor in (*made.parameters(), *made.buffers())]
+    return {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in found}

@@ -45,6 +45,8 @@ class Hub:
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     downloads: list[str] = field(default_factory=list)
+    tokens: set[str | None] = field(default_factory=set)
+    """``Authorization`` of every request."""
     status: int | None = None
     """Answer everything with this status."""
 
@@ -67,6 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         path = unquote(urlsplit(self.path).path).lstrip("/")
+        self.hub.tokens.add(self.headers.get("Authorization"))
         if self.hub.status is not None:
             return self._answer(self.hub.status, {})
         about = path.removeprefix("api/models/")

@@ -1,52 +1,17 @@
-"""What a person may type, what is opened for it, and what is said where nothing is."""
+"""What a person may type, and what is opened for it."""
 
-import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from safetensors.torch import save_file
 
-from attncompare.errors import BadInput, CheckpointError, NotAllowed
+from attncompare.errors import CheckpointError, NotAllowed
 from attncompare.models import embedded
 from attncompare.models.checkpoint import any_folder, given, no_folder, page_policy, resolve
-from tests.models.checkpoints import CONFIGS, edit_json, model, refused, save, save_adapter
-from tests.models.hub_server import COMMIT, Hub, serving
-
-
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A full checkpoint; read-only."""
-    return save(model("", CONFIGS["bert"]), tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture(scope="session")
-def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LoRA adapter that names a base on the hub; read-only."""
-    folder = tmp_path_factory.mktemp("adapter")
-    return save_adapter(
-        model("ForSequenceClassification", CONFIGS["bert"]), folder, base="org/base", task_type="SEQ_CLS"
-    )
-
-
-@pytest.fixture
-def copy(bert: Path, tmp_path: Path) -> Path:
-    """A full checkpoint to damage."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for file in bert.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    return folder
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with serving(monkeypatch, tmp_path / "hub-cache") as server:
-        yield server
-
+from tests.models.checkpoints import refused
+from tests.models.hub_server import COMMIT, Hub
 
 # What is typed
 
@@ -152,179 +117,6 @@ def test_retraining_into_the_same_folder_is_noticed(copy: Path) -> None:
     assert before[1] != after[1]
 
 
-# Files
-
-
-@pytest.mark.parametrize("size", [0, 4, 100, -100])
-def test_weights_that_are_cut_short(copy: Path, size: int) -> None:
-    weights = (copy / "model.safetensors").read_bytes()
-    (copy / "model.safetensors").write_bytes(weights[:size])
-    with refused(CheckpointError, "model.safetensors of", "damaged or incomplete"):
-        resolve(copy, any_folder)
-
-
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "model.pt"])
-def test_only_pickles(copy: Path, name: str) -> None:
-    (copy / "model.safetensors").rename(copy / name)
-    (copy / "training_args.bin").write_bytes(b"")
-    with refused(CheckpointError, f"only as {name}", "convert it to safetensors"):
-        resolve(copy, any_folder)
-
-
-def test_no_weights(copy: Path) -> None:
-    (copy / "model.safetensors").unlink()
-    with refused(CheckpointError, "has no weights", "model.safetensors"):
-        resolve(copy, any_folder)
-
-
-def test_an_adapter_of_pickles_is_none(adapter: Path, tmp_path: Path) -> None:
-    (tmp_path / "adapter_config.json").write_bytes((adapter / "adapter_config.json").read_bytes())
-    (tmp_path / "adapter_model.bin").write_bytes(b"")
-    with refused(CheckpointError, "only as adapter_model.bin"):
-        resolve(tmp_path, any_folder)
-
-
-def test_shards(copy: Path) -> None:
-    made = model("", CONFIGS["bert"])
-    (copy / "model.safetensors").unlink()
-    made.save_pretrained(copy, max_shard_size="20KB")
-    found = resolve(copy, any_folder)
-    assert len(found.weights) > 1
-    assert len(found.shapes()) == len(made.state_dict())
-    found.weights[1].unlink()
-    with refused(CheckpointError, "lacks", found.weights[1].name):
-        resolve(copy, any_folder)
-
-
-@pytest.mark.parametrize("weight_map", [{"w": "../model.safetensors"}, {"w": 3}, {}, ["w"]])
-def test_an_index_that_leads_elsewhere(copy: Path, weight_map: object) -> None:
-    (copy / "model.safetensors").rename(copy.parent / "model.safetensors")
-    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    with refused(CheckpointError, "files of the same folder"):
-        resolve(copy, any_folder)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\ud800"])
-def test_configurations_that_are_no_json(copy: Path, text: str) -> None:
-    (copy / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
-    with refused(CheckpointError, "config.json of", "no JSON object"):
-        resolve(copy, any_folder).config()
-    (copy / "config.json").unlink()
-    with refused(CheckpointError, "has no config.json"):
-        resolve(copy, any_folder).config()
-
-
-# The hub
-
-
-def test_only_what_is_needed_is_downloaded(bert: Path, hub: Hub, tmp_path: Path) -> None:
-    for file in bert.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "labels.json").write_text("{}")
-    for name in ("pytorch_model.bin", "model.fp16.safetensors", "README.md", "onnx/model.onnx", "onnx/config.json"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("unwanted")
-    hub.add("org/name", tmp_path)
-    found = resolve("org/name@main", no_folder)
-    assert (found.id, found.revision) == ("org/name", COMMIT)
-    assert found.fingerprint() == f"org/name@{COMMIT}"
-    assert sorted(hub.downloads) == sorted([*(file.name for file in bert.iterdir()), "labels.json"])
-    assert found.folder.name == COMMIT
-    resolve("org/name@main", no_folder)
-    assert len(hub.downloads) == len(set(hub.downloads))
-
-
-def test_an_adapter_on_the_hub(adapter: Path, hub: Hub) -> None:
-    hub.add("org/adapter", adapter)
-    found = resolve("org/adapter", no_folder)
-    assert found.adapter is not None
-    assert [path.name for path in found.weights] == ["adapter_model.safetensors"]
-
-
-def test_size_is_judged_before_the_download(bert: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.add("org/large", bert, sizes={"model.safetensors": 21 * 10**9})
-    with refused(CheckpointError, "'org/large' is 21 GB", "at most 20 GB", "ATTNCOMPARE_MAX_GB"):
-        resolve("org/large", no_folder)
-    monkeypatch.setenv("ATTNCOMPARE_MAX_GB", "0.00001")
-    hub.add("org/small", bert)
-    with refused(CheckpointError, "'org/small' is", "at most 1e-05 GB"):
-        resolve("org/small", no_folder)
-    monkeypatch.setenv("ATTNCOMPARE_MAX_GB", "plenty")
-    with refused(BadInput, "ATTNCOMPARE_MAX_GB must be a number", "'plenty'"):
-        resolve("org/small", no_folder)
-    monkeypatch.delenv("ATTNCOMPARE_MAX_GB")
-    hub.add("org/silent", bert, sizes={"model.safetensors": None})
-    with refused(CheckpointError, "doesn't say how large"):
-        resolve("org/silent", no_folder)
-    assert hub.downloads == []
-
-
-def test_pickles_on_the_hub_are_not_downloaded(hub: Hub, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    hub.add("org/old", tmp_path)
-    with refused(CheckpointError, "only as pytorch_model.bin", "safetensors"):
-        resolve("org/old", no_folder)
-    assert hub.downloads == []
-
-
-def test_a_repository_without_configuration(bert: Path, hub: Hub, tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes((bert / "model.safetensors").read_bytes())
-    hub.add("org/bare", tmp_path)
-    with refused(CheckpointError, "'org/bare' has no config.json"):
-        resolve("org/bare", no_folder)
-    assert hub.downloads == []
-
-
-def test_what_the_hub_refuses(bert: Path, hub: Hub) -> None:
-    with refused(CheckpointError, "no model 'org/absent'", "HF_TOKEN"):
-        resolve("org/absent", no_folder)
-    hub.add("org/gated", bert, gated=True)
-    with refused(CheckpointError, "'org/gated' is gated", "HF_TOKEN"):
-        resolve("org/gated", no_folder)
-    hub.add("org/name", bert)
-    with refused(CheckpointError, "no revision 'v9'"):
-        resolve("org/name@v9", no_folder)
-
-
-def test_a_hub_that_does_not_answer(bert: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.add("org/name", bert)
-    hub.status = 503
-    with refused(CheckpointError, "can't be reached (it answers with status 503)", "local folder"):
-        resolve("org/name", no_folder)
-    hub.status = None
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with refused(CheckpointError, "can't be reached (ConnectError)"):
-        resolve("org/name", no_folder)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with refused(CheckpointError, "can't be reached (HF_HUB_OFFLINE is set)"):
-        resolve("org/name", no_folder)
-
-
-@pytest.mark.parametrize("spec", ["org/name", "org/name@main", f"org/name@{COMMIT}"])
-def test_a_download_serves_without_the_hub(
-    bert: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, spec: str, tmp_path: Path
-) -> None:
-    hub.add("org/name", bert)
-    downloaded = resolve("org/name", no_folder)
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    assert resolve(spec, no_folder) == downloaded
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert resolve(spec, no_folder) == downloaded
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "elsewhere"))
-    with refused(CheckpointError, "not on this machine"):
-        resolve(spec, no_folder)
-
-
-def test_an_interrupted_download_does_not_count(bert: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.add("org/name", bert)
-    for weights in resolve("org/name", no_folder).weights:
-        weights.unlink()
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with refused(CheckpointError, "not on this machine"):
-        resolve("org/name", no_folder)
-
-
 # The embedded pair
 
 
@@ -365,15 +157,3 @@ def test_shipped_adapters_are_opened_everywhere() -> None:
     for spec in ("assets/../assets/movie-sentiment/final", "assets/movie-sentiment/../../attncompare"):
         with refused(NotAllowed, "not opened here"):
             resolve(spec, no_folder)
-
-
-def test_dtypes_and_shapes_come_from_the_headers(tmp_path: Path, copy: Path) -> None:
-    import torch
-
-    save_file({"w": torch.zeros(2, 3, dtype=torch.float16)}, copy / "model.safetensors")
-    assert resolve(copy, any_folder).shapes() == {"w": ("F16", (2, 3))}
-
-
-def test_edited_configurations_are_read_as_they_stand(copy: Path) -> None:
-    edit_json(copy / "config.json", model_type="other")
-    assert resolve(copy, any_folder).config()["model_type"] == "other"

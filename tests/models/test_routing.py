@@ -135,8 +135,8 @@ def test_a_dense_pair_is_compared_like_any_other(bloom_pair) -> None:
 
 def test_a_text_too_long_for_the_dense_way_says_what_fits(bloom_pair, monkeypatch) -> None:
     traces.TRACES.drop(lambda key: True)  # what is kept needs no more memory
-    monkeypatch.setattr(traces, "DENSE_LIMIT_BYTES", 4 * 3 * 4 * 10**2)
-    with pytest.raises(BadInput, match="returns its attention only as a whole.*shorten the text to 10 tokens"):
+    monkeypatch.setattr(traces, "available", lambda device: 2 * 4 * 3 * 4 * 10**2)
+    with pytest.raises(BadInput, match="returns only as a whole.*shorten the text from 22 to 10 tokens"):
         attncompare.compare(bloom_pair, TEXT)
 
 
