@@ -197,7 +197,7 @@ def test_options_of_the_closed_form_reach_the_models(visit: Visit) -> None:
     visit.tab.click("#verdict summary")
     receipt = visit.tab.inner_text("#verdict details")
     assert "The actors do what they can." in receipt
-    assert "words, of 23 and 23 tokens" in receipt
+    assert "words, made of 23 tokens of the base and 23 tokens of the tuned model" in receipt
     assert visit.tab.is_disabled("#new-tokens input")
     visit.tab.get_by_label("By the tuned model", exact=True).check()
     visit.tab.wait_for_selector("#new-tokens input:not([disabled])")
