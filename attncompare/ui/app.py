@@ -28,6 +28,8 @@ HOW_TO_READ = """
 - **Delta** is always tuned minus base: red gained attention, blue lost it.
 - **Sinks** are tokens such as [CLS], [SEP] or the first one, where attention goes that has nothing better to do. Mass that
   moves to or from a sink often changes little; mass that moves between content tokens is the part to look at.
+- **Tokens, units, words.** Models whose tokenizers differ are compared by the stretches of text that both share; words can
+  be asked for. Merging tokens changes the numbers, so compare them only with others of the same kind.
 - **High attention is not an explanation.** A head can look hard at a token that it copies nothing from, and a head that
   moved far need not matter to the answer. These pictures say what changed. They do not say why, nor that it mattered.
 - **One text is an anecdote.** There is no yardstick of noise here: try other texts before believing what one shows.

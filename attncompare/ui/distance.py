@@ -79,15 +79,15 @@ def distance_tab(answer: gr.State, local: LocalRule) -> None:
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
-            with gr.Row(elem_classes=["controls", "asking"]) as asking:
-                go = gr.Button("Measure how far", elem_id="measure", scale=0, min_width=220)
+            with gr.Row(elem_classes=["asking"]) as asking:
+                go = gr.Button("Measure how far", elem_id="measure", scale=0, min_width=200)
                 stop = gr.Button("Cancel", elem_id="unmeasure", interactive=False, scale=0, min_width=110)
             status = gr.HTML(elem_id="distance-status")
             with gr.Column(visible=False) as results:
                 picture = gr.Image(elem_id="reach", **PICTURE)
                 with gr.Row(elem_classes=["asking"]):
-                    as_json = gr.DownloadButton("reach.json", elem_id="reach-json", scale=0, min_width=180, size="md")
-                    as_csv = gr.DownloadButton("reach.csv", elem_id="reach-csv", scale=0, min_width=180, size="md")
+                    as_json = gr.DownloadButton("reach.json", elem_id="reach-json", scale=0, min_width=140, size="md")
+                    as_csv = gr.DownloadButton("reach.csv", elem_id="reach-csv", scale=0, min_width=140, size="md")
 
     measuring = [picture, as_json, as_csv, results, go, stop, status]
     measured = go.click(partial(run, local), answer, measuring, concurrency_limit=4, **PRIVATE)

@@ -39,12 +39,14 @@ def options_form() -> list[Any]:
                 info="For encoders: both texts are read together, as a sentence pair.",
                 max_lines=4,
                 elem_id="text-pair",
+                min_width=280,
             )
             target = gr.Textbox(
                 label="Target text",
                 info="For encoder-decoders: what the decoder reads. Empty: the tuned model writes it.",
                 max_lines=4,
                 elem_id="target",
+                min_width=280,
             )
         chat = gr.Checkbox(
             label="Chat template",

@@ -41,7 +41,7 @@ class Question:
 
     def about(self, attention: AttentionKind) -> "Question":
         """The same about another stack of an encoder-decoder."""
-        return replace(self, reading=Reading(**{**self.reading, "attention": attention}))  # type: ignore[typeddict-item]
+        return replace(self, reading=Reading(**{**self.reading, "attention": attention}))
 
 
 @dataclass(frozen=True, eq=False)

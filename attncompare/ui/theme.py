@@ -51,6 +51,8 @@ def theme() -> gr.themes.Base:
         body_text_color_subdued_dark="*neutral_300",
         block_info_text_color_dark="*neutral_300",
         input_placeholder_color_dark="*neutral_300",
+        checkbox_border_color="*neutral_400",
+        checkbox_border_color_dark="*neutral_400",
         button_primary_background_fill="#4c2f8f",
         button_primary_background_fill_hover="#3b2372",
         button_primary_background_fill_dark="#6d4bc0",

@@ -157,7 +157,7 @@ def _tokens(comparison: Comparison) -> str:
     written = sum(token.generated for token in queries)
     second = sum(token.segment == 1 for token in queries)
     parts = [f"{len(queries)}" if keys is queries else f"{len(queries)} queries, {len(keys)} keys"]
-    parts.append(f"{len(comparison.sinks)} sinks")
+    parts.append("1 sink" if len(comparison.sinks) == 1 else f"{len(comparison.sinks)} sinks")
     parts += [f"{written} written by a model"] if written else []
     parts += [f"{second} of the second text"] if second else []
     return ", ".join(parts)

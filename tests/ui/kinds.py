@@ -46,10 +46,9 @@ def save_kind(name: str, folder: Path) -> Kind:
         return Kind(str(base), str(tuned), {"level": "word"}, level="word")
     if name == "decoder":
         for place, seed in ((base, 1), (tuned, 2)):
-            save(place, "llama", "AutoModelForCausalLM", byte_level(bos=True), seed)
-        return Kind(
-            str(base), str(tuned), {"generate": {"by": "tuned", "max_new_tokens": 8, "temperature": 0.7, "seed": 3}}
-        )
+            save(place, "llama", "AutoModelForCausalLM", chatty(), seed)
+        generate = {"by": "tuned", "max_new_tokens": 8, "temperature": 0.7, "seed": 3}
+        return Kind(str(base), str(tuned), {"chat": True, "generate": generate})
     if name == "t5":
         for place, seed in ((base, 1), (tuned, 2)):
             save(place, "t5", "AutoModelForSeq2SeqLM", sentence_piece(), seed)
@@ -73,6 +72,13 @@ def paired() -> Any:
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 0), ("</s>", 1)]
     )
+    return tokenizer
+
+
+def chatty() -> Any:
+    """A tokenizer with a chat template."""
+    tokenizer = copy.deepcopy(byte_level(bos=True))
+    tokenizer.chat_template = "{% for m in messages %}<|user|>{{ m['content'] }}{% endfor %}<|assistant|>"
     return tokenizer
 
 

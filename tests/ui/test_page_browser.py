@@ -197,7 +197,7 @@ def test_options_of_the_closed_form_reach_the_models(visit: Visit) -> None:
     visit.tab.click("#verdict summary")
     receipt = visit.tab.inner_text("#verdict details")
     assert "The actors do what they can." in receipt
-    assert "words, of 23 and 23 tokens" in receipt
+    assert "words, made of 23 tokens of the base and 23 tokens of the tuned model" in receipt
     assert visit.tab.is_disabled("#new-tokens input")
     visit.tab.get_by_label("By the tuned model", exact=True).check()
     visit.tab.wait_for_selector("#new-tokens input:not([disabled])")
@@ -269,7 +269,7 @@ def test_an_encoder_decoder_is_switched_without_typing(visit: Visit, tmp_path: P
     visit.tab.fill("#tuned input", kind.tuned)
     visit.compare()
     before = visit.source("#heads")
-    visit.tab.get_by_label(re.compile("^Cross")).first.check()
+    visit.tab.click("#kind label:has-text('Cross')")
     visit.changed("#heads", before)
     visit.tab.wait_for_function("document.querySelector('#options').innerText.includes('cross-attention')")
     visit.tab.click("#verdict summary")
@@ -277,7 +277,7 @@ def test_an_encoder_decoder_is_switched_without_typing(visit: Visit, tmp_path: P
     visit.tab.get_by_role("tab", name="How far it looks").click()
     assert "no distances" in visit.tab.inner_text("#distance-status")
     before = visit.source("#heads")
-    visit.tab.get_by_label(re.compile("^Decoder:")).check()
+    visit.tab.click("#kind label:has-text('Decoder')")
     visit.tab.wait_for_selector("#measure")
     assert visit.complaints == []
 

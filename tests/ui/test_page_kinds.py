@@ -44,16 +44,17 @@ def typed(kind: Kind) -> tuple[Any, ...]:
     plain[0], plain[1] = asked.get("text_pair", ""), asked.get("target", "")
     if generate := asked.get("generate"):
         plain[3:7] = [generate["by"], generate["max_new_tokens"], generate["temperature"], generate["seed"]]
-    plain[7], plain[8] = asked.get("level", "auto"), asked.get("attention", "self")
+    plain[2], plain[7], plain[8] = asked.get("chat", False), asked.get("level", "auto"), asked.get("attention", "self")
     return tuple(plain)
 
 
 def options(kind: Kind) -> list[str]:
     """The same for the command line."""
-    given = {name: value for name, value in kind.reading.items() if name != "generate"}
+    given = {name: value for name, value in kind.reading.items() if name not in ("generate", "chat")}
     if generate := kind.reading.get("generate"):
         given |= {"generate": generate["by"], **{name: generate[name] for name in generate if name != "by"}}
     words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words += ["--chat"] if kind.reading.get("chat") else []
     return [*(["--base", kind.base] if kind.base else []), "--tuned", kind.tuned, "--text", TEXT, *words]
 
 
