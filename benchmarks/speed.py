@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import attncompare
+from attncompare.errors import TraceGone
 from benchmarks.shapes import gpt2_shape, load
 from benchmarks.table import Table
 from benchmarks.texts import text_of
@@ -59,5 +60,5 @@ def _one_map(pair: attncompare.Pair, tokens: int) -> float:
     result = attncompare.compare(pair, text_of(pair.base.tokenizer, tokens))
     try:
         return medians({"map": lambda: result.head(1, 9)}, repeats=9, clock=time.process_time)["map"]
-    except attncompare.TraceGone:
+    except TraceGone:
         return float("nan")

@@ -6,8 +6,9 @@ from importlib.metadata import version
 
 from attncompare.attention import Check
 from attncompare.metrics.kernel import LayerNumbers
-from attncompare.models.pair import Pair
+from attncompare.models.pair import Pair, Side
 from attncompare.models.question import PairText
+from attncompare.models.tokens import Encoding
 from attncompare.version import __version__
 
 SUM_TOLERANCE = 1e-4
@@ -24,16 +25,16 @@ _PATHS = {
 def receipt(pair: Pair, question: PairText, layers: list[LayerNumbers]) -> tuple[Check, ...]:
     """What was checked on the way, with what was found."""
     worst, forbidden = max(n.worst_sum for n in layers), max(n.forbidden for n in layers)
-    # A special token may share the id: GPT-2 has one for unknown, first and last.
-    marks = zip(question.base.ids, question.base.tokens, strict=True)
-    unknown = sum(number == pair.base.tokenizer.unk_token_id and not token.special for number, token in marks)
+    unknown = sum(_unknown(pair.base, question.base)) + sum(_unknown(pair.tuned, question.tuned))
     training = [side.info.id for side in (pair.base, pair.tuned) if side.model.training]
     return (
         Check("same_tokens", question.queries.same_ids and question.keys.same_ids, _tokens(question)),
         Check(
             "known_tokens",
             not unknown,
-            f"{unknown} of {len(question.base.ids)} tokens are unknown to the tokenizer, and all the same to the models",
+            f"{unknown} tokens are unknown to their tokenizer, and mean the same to the models"
+            if unknown
+            else "every token is known to its tokenizer",
         ),
         Check("rows_sum_to_1", worst <= SUM_TOLERANCE, f"largest difference from 1: {worst:.1e}"),
         Check("masks_respected", forbidden == 0, f"largest mass on a key that its query may not see: {forbidden:.1e}"),
@@ -41,10 +42,26 @@ def receipt(pair: Pair, question: PairText, layers: list[LayerNumbers]) -> tuple
         Check(
             "exact_attention",
             True,
-            f"{_PATHS[pair.base.info.attention_path]}; {pair.base.info.dtype} weights, float32 rows",
+            f"{_paths(pair)}; {pair.base.info.dtype} weights, float32 rows",
         ),
         *(Check(f"note_{i}", True, note) for i, note in enumerate((*question.notes, *pair.notes), start=1)),
     )
+
+
+def _unknown(side: Side, encoding: Encoding) -> list[bool]:
+    """Which tokens of a side's text and target its tokenizer doesn't know.
+
+    A special token may share the id: GPT-2 has one for unknown, first and last.
+    """
+    ids = (*encoding.ids, *(encoding.target_ids or ()))
+    marks = zip(ids, (*encoding.tokens, *(encoding.target or ())), strict=True)
+    return [number == side.tokenizer.unk_token_id and not token.special for number, token in marks]
+
+
+def _paths(pair: Pair) -> str:
+    """How attention was read, of each side where the two differ."""
+    base, tuned = pair.base.info.attention_path, pair.tuned.info.attention_path
+    return _PATHS[base] if base == tuned else f"base: {_PATHS[base]}; tuned: {_PATHS[tuned]}"
 
 
 def _tokens(question: PairText) -> str:

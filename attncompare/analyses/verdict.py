@@ -70,6 +70,8 @@ def _named(tokens: tuple[Token, ...], at: int) -> str:
 
 def _printable(text: str) -> str:
     """Models and texts may hold control characters, which must not reach a terminal."""
+    if text.isspace():
+        return repr(text)[1:-1] if text.strip(" ") else "␣" * len(text)
     visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return visible if len(visible) <= LONGEST_SHOWN else visible[: LONGEST_SHOWN - 1] + "…"
 

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.attention import AttentionKind, Progress
-from attncompare.errors import UnsupportedModel
+from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.cache import Cache
 from attncompare.models.calls import AttentionCall
@@ -26,6 +26,7 @@ from attncompare.models.layout import Place
 from attncompare.models.memory import available, require
 from attncompare.models.pair import PAIRS, Pair, Side, unwrapped
 from attncompare.models.question import PairText
+from attncompare.models.tokens import Encoding
 
 TRACE_LIMIT_BYTES = 512 * 2**20
 
@@ -160,12 +161,11 @@ def _one_call(pair: Pair, question: PairText, side: Side, layer: int) -> Attenti
 
 def _run(pair: Pair, question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
     """One recorded pass; the logits of the answer: class logits, or those of the next token."""
+    encoding = question.base if side is pair.base else question.tuned
+    _check_embedded(side, encoding)
     _check_dense(side, question.longest)
     device = torch.device(side.info.device)
-    inputs: dict[str, Any] = {
-        name: value.to(device)
-        for name, value in (question.base if side is pair.base else question.tuned).inputs.items()
-    }
+    inputs: dict[str, Any] = {name: value.to(device) for name, value in encoding.inputs.items()}
     if pair.output_kind == "next_token" and _keeps_logits(side.model):
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
 
@@ -203,6 +203,18 @@ def _estimated_bytes(pair: Pair, question: PairText) -> int:
     heads = max(stack.heads for stack in pair.stacks.values())
     size = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or config.hidden_size // heads
     return 2 * 2 * len(pair.base.layout) * heads * size * pair.base.model.dtype.itemsize * tokens
+
+
+def _check_embedded(side: Side, encoding: Encoding) -> None:
+    """Every token has a row in the model's embeddings: a tokenizer may know more tokens than its model."""
+    rows = unwrapped(side.model).get_input_embeddings().weight.shape[0]
+    for ids, tokens in ((encoding.ids, encoding.tokens), (encoding.target_ids or (), encoding.target or ())):
+        for number, token in zip(ids, tokens, strict=True):
+            if number >= rows:
+                raise BadInput(
+                    f"{side.info.id} has no embedding for {token.raw!r} (number {number} of {rows}): its tokenizer knows "
+                    "tokens that the model does not, so leave it out of the text."
+                )
 
 
 def _dense_bytes(side: Side, tokens: int) -> int:

@@ -240,3 +240,14 @@ def test_a_continuation_is_compared_in_one_pass() -> None:
     ids = pair.base.tokenizer.convert_tokens_to_ids([token.raw for token in result.tokens])
     rows = dense(pair.base, {"input_ids": torch.tensor([ids])})["self"]
     assert np.nan_to_num(result.head(1, 3).base) == pytest.approx(rows[1][3].numpy(), abs=1e-5)
+
+
+def test_a_token_that_the_model_was_never_resized_for() -> None:
+    tokenizer = copy.deepcopy(readers.byte_level())
+    tokenizer.add_tokens([f"<new{i}>" for i in range(30)])
+    pair = readers.pair("gpt2", tokenizer)
+    rows = pair.base.model.get_input_embeddings().weight.shape[0]
+    assert len(tokenizer) > rows
+    assert attncompare.compare(pair, TEXT).movers
+    with pytest.raises(BadInput, match=rf"org/base has no embedding for '<new29>' \(number \d+ of {rows}\)"):
+        attncompare.compare(pair, f"{TEXT} <new29>")
