@@ -1,6 +1,6 @@
 """A layer of both models as blocks of rows, small enough to stay in a processor's cache, large enough to be worth a call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,7 +9,7 @@ from torch import Tensor
 from attncompare.errors import PairMismatch
 from attncompare.metrics.block import Block, Sight
 from attncompare.models.calls import AttentionCall, LayerCall
-from attncompare.models.softmax import PlainRows
+from attncompare.models.softmax import PlainRows, kind, stacked
 
 BLOCK_CELLS = {"cpu": 2**18, "cuda": 2**26}
 """Attention weights of one model in a block, by device: 1 MB of float32 stays in a processor's cache (the fastest of
@@ -87,6 +87,45 @@ def blocks(base: AttentionCall, tuned: AttentionCall, *, entropy: bool = True) -
             if of_base[0].shape != of_tuned[0].shape:
                 raise _different_keys()
             yield Block(sight, of_base[0], of_tuned[0], at, (of_base[1], of_tuned[1]))
+
+
+class Stacks:
+    """Hands on several layers of a short text as one, so that the time goes into numbers and not into calls.
+
+    As many layers are stacked as fit a block together: a stack of more than one is a single block of all queries.
+    ``each`` is called as ``each(base, tuned, layers)``, with calls that have the heads of all those layers.
+    """
+
+    def __init__(self, each: Callable[[AttentionCall, AttentionCall, int], None]) -> None:
+        self._each = each
+        self._waiting: list[tuple[LayerCall, LayerCall]] = []
+
+    def visit(self, layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
+        """The next layer of both models."""
+        if not (isinstance(base, LayerCall) and base.plain and isinstance(tuned, LayerCall) and tuned.plain):
+            self.end()
+            self._each(base, tuned, 1)
+            return
+        whole = base.queries <= PLAIN_ROWS[1]
+        fits = _cells(base) // (base.heads * base.queries * base.keys) if whole else 1
+        if self._waiting and (len(self._waiting) >= fits or not _alike(self._waiting[0], (base, tuned))):
+            self.end()
+        self._waiting.append((base, tuned))
+        if fits < 2:
+            self.end()
+
+    def end(self) -> None:
+        """No more layers: hand on those that wait."""
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) == 1:
+            self._each(*waiting[0], 1)
+        elif waiting:
+            base, tuned = (stacked(side) for side in zip(*waiting, strict=True))
+            self._each(base, tuned, len(waiting))
+
+
+def _alike(pair: tuple[LayerCall, LayerCall], other: tuple[LayerCall, LayerCall]) -> bool:
+    return all(kind(one) == kind(two) for one, two in zip(pair, other, strict=True))
 
 
 def _head_steps(heads: int, groups: set[int]) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from attncompare.analyses.blocks import blocks
+from attncompare.analyses.blocks import Stacks, blocks
 from attncompare.analyses.maps import HeadMaps, kept_maps
 from attncompare.analyses.movers import Mover, movers
 from attncompare.analyses.outputs import Outputs, outputs
@@ -153,17 +153,19 @@ def compare(pair: Pair, text: str, *, level: str = "auto", progress: Progress | 
     rollout = RolloutWalk(len(ids)) if len(ids) <= FULL_TOKENS else None
     layers: list[LayerNumbers] = []
 
-    def visit(layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
+    def visit(base: AttentionCall, tuned: AttentionCall, count: int) -> None:
         kernel = LayerKernel(base.heads, len(ids), sinks)
         for block in blocks(base, tuned):
             kernel.add(block)
             if rollout:
-                rollout.add(block)
-        layers.append(kernel.numbers())
+                rollout.add(block, count)
+        layers.extend(kernel.numbers().split(count))
         if rollout:
             rollout.end_layer()
 
-    base_logits, tuned_logits = walk(question, visit, progress)
+    stacks = Stacks(visit)
+    base_logits, tuned_logits = walk(question, stacks.visit, progress)
+    stacks.end()
     heads = {name: frozen(np.stack([numbers.columns[name] for numbers in layers])) for name in COLUMNS}
     seen = torch.stack([numbers.seen for numbers in layers]).sum(0) * pair.heads
     moved = movers(layers)

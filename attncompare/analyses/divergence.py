@@ -2,8 +2,10 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from attncompare.analyses.blocks import blocks
+from attncompare.analyses.blocks import Stacks, blocks
 from attncompare.attention import Progress, frozen
 from attncompare.metrics.kernel import DivergenceKernel
 from attncompare.models.calls import AttentionCall
@@ -19,13 +21,15 @@ def divergence(pair: Pair, text: str, *, progress: Progress | None = None) -> np
     Raises:
         BadInput: blank or too long text. PairMismatch: the models don't see the same tokens.
     """
-    bits = []
+    bits: list[Float[Tensor, " head"]] = []
 
-    def visit(layer: int, base: AttentionCall, tuned: AttentionCall) -> None:
+    def visit(base: AttentionCall, tuned: AttentionCall, count: int) -> None:
         kernel = DivergenceKernel(base.heads)
         for block in blocks(base, tuned, entropy=False):
             kernel.add(block)
-        bits.append(kernel.bits())
+        bits.extend(kernel.bits().chunk(count))
 
-    walk(prepare(pair, text), visit, progress)
+    stacks = Stacks(visit)
+    walk(prepare(pair, text), stacks.visit, progress)
+    stacks.end()
     return frozen(torch.stack(bits))

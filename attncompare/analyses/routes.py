@@ -87,8 +87,14 @@ class RolloutWalk:
         self._rollout: list[Tensor | None] = [None, None, None]
         self._masked = False
 
-    def add(self, block: Block) -> None:
-        """Take one block of the current layer."""
+    def add(self, block: Block, layers: int = 1) -> None:
+        """Take one block of the current layer; or all of several layers in one block, the last of them still to be ended."""
+        for i, of_layer in enumerate(block.split(layers)):
+            if i:
+                self.end_layer()
+            self._add(of_layer)
+
+    def _add(self, block: Block) -> None:
         rows, keys = block.base.shape[1:]
         at = slice(block.start, block.start + rows)
         for side, values in enumerate((block.base, block.tuned)):

@@ -1,13 +1,20 @@
 """Every column of a layer of some length, computed fast and block by block, against whole maps in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attncompare.analyses.blocks import blocks
+from attncompare.analyses import blocks as blocks_module
+from attncompare.analyses.blocks import Stacks, blocks
+from attncompare.analyses.routes import RolloutWalk
+from attncompare.attention import Token
 from attncompare.metrics import COLUMNS
 from attncompare.metrics.kernel import MIN_CONTENT_MASS, LayerKernel
+from attncompare.models import tap
 from attncompare.models.calls import LayerCall
+from tests.conftest import random_model
 
 TOKENS, HEADS, SIZE, SINKS = 300, 6, 16, [0, 17, 299]
 EXACT = 5e-6
@@ -111,3 +118,48 @@ def test_small_differences_keep_their_digits() -> None:
     bits = (p * ratio[0] + q * ratio[1]).sum(-1)[:, 1:].mean(-1) / 2 / torch.log(torch.tensor(2.0).double())
     assert 1e-10 < float(bits.max()) < 1e-7
     assert torch.allclose(kernel.numbers().columns["jsd_bits"], bits, rtol=0.01)
+
+
+@pytest.mark.parametrize("cells", [2**18, 4 * 24 * 24 * 2, 4 * 24 * 24, 50])
+@pytest.mark.parametrize("family", ["bert", "llama", "mistral", "gemma2"])
+def test_stacked_layers_are_the_layers(family: str, cells: int, ids: Tensor, monkeypatch) -> None:
+    """All layers at once, two at a time, each alone; a family that is not plain is never stacked."""
+    monkeypatch.setattr(blocks_module, "BLOCK_CELLS", {"cpu": cells})
+    sides: list[list[LayerCall]] = [[], []]
+    for seed, side in enumerate(sides):
+        tap.record(random_model(family, seed=seed), {"input_ids": ids}, side.append)
+    sides = [[replace(call, plain=family != "gemma2") for call in side] for side in sides]
+    counts, numbers, stacked_rollout, rollout = [], [], RolloutWalk(24), RolloutWalk(24)
+
+    def each(base: LayerCall, tuned: LayerCall, count: int) -> None:
+        kernel = LayerKernel(base.heads, 24, [0])
+        for block in blocks(base, tuned):
+            kernel.add(block)
+            stacked_rollout.add(block, count)
+        stacked_rollout.end_layer()
+        counts.append(count)
+        numbers.extend(kernel.numbers().split(count))
+
+    stacks = Stacks(each)
+    for layer, (base, tuned) in enumerate(zip(*sides, strict=True)):
+        stacks.visit(layer, base, tuned)
+    stacks.end()
+    layers = len(sides[0])
+    assert sum(counts) == len(numbers) == layers
+    assert max(counts) == (1 if family == "gemma2" else max(1, min(layers, cells // (4 * 24 * 24))))
+    for of_layer, base, tuned in zip(numbers, *sides, strict=True):
+        kernel = LayerKernel(4, 24, [0])
+        for block in blocks(base, tuned):
+            kernel.add(block)
+            rollout.add(block)
+        rollout.end_layer()
+        alone = kernel.numbers()
+        for name, column in alone.columns.items():
+            assert torch.allclose(of_layer.columns[name], column, atol=1e-6), name
+        assert torch.allclose(of_layer.received_tuned, alone.received_tuned, atol=1e-5)
+        assert torch.equal(of_layer.seen, alone.seen)
+        assert torch.equal(of_layer.gained.key, alone.gained.key)
+        assert torch.equal(of_layer.lost.query, alone.lost.query)
+    tokens = tuple(Token(str(i), str(i), None, None, False, False) for i in range(24))
+    found, exact = (walk.routes(tokens, family != "bert") for walk in (stacked_rollout, rollout))
+    assert found.tuned == pytest.approx(exact.tuned, abs=1e-6)
