@@ -1,6 +1,6 @@
 """A layer of both models as blocks of rows, small enough to stay in a processor's cache, large enough to be worth a call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -9,7 +9,7 @@ from attncompare.errors import PairMismatch
 from attncompare.metrics.block import Block, Sight
 from attncompare.models.calls import LayerCall
 from attncompare.models.merged import AnyCall, MergedCall
-from attncompare.models.softmax import PlainRows
+from attncompare.models.softmax import PlainRows, kind, stacked
 
 BLOCK_CELLS = {"cpu": 2**18, "cuda": 2**26}
 """Attention weights of one model in a block, by device: 1 MB of float32 stays in a processor's cache (the fastest of
@@ -92,6 +92,48 @@ def blocks(base: AnyCall, tuned: AnyCall, *, entropy: bool = True, head: int | N
             if of_base[0].shape != of_tuned[0].shape:
                 raise _different_keys()
             yield Block(sight, of_base[0], of_tuned[0], at, (of_base[1], of_tuned[1]))
+
+
+Each = Callable[[AnyCall, AnyCall, int], None]
+
+
+class Together:
+    """Hands on several layers of a short text as one, so that the time goes into numbers and not into calls.
+
+    As many layers are put together as fit a block together: more than one are a single block of all queries.
+    ``each`` is called as ``each(base, tuned, layers)``, with calls that have the heads of all those layers.
+    """
+
+    def __init__(self, each: Each) -> None:
+        self._each = each
+        self._waiting: list[tuple[LayerCall, LayerCall]] = []
+
+    def visit(self, base: AnyCall, tuned: AnyCall) -> None:
+        """The next layer of both models."""
+        if not (isinstance(base, LayerCall) and base.plain and isinstance(tuned, LayerCall) and tuned.plain):
+            self.end()
+            self._each(base, tuned, 1)
+            return
+        whole = base.queries <= PLAIN_ROWS[1]
+        fits = _cells(base) // (base.heads * base.queries * base.keys) if whole else 1
+        if self._waiting and (len(self._waiting) >= fits or not _alike(self._waiting[0], (base, tuned))):
+            self.end()
+        self._waiting.append((base, tuned))
+        if fits < 2:
+            self.end()
+
+    def end(self) -> None:
+        """No more layers: hand on those that wait."""
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) == 1:
+            self._each(*waiting[0], 1)
+        elif waiting:
+            base, tuned = (stacked(side) for side in zip(*waiting, strict=True))
+            self._each(base, tuned, len(waiting))
+
+
+def _alike(pair: tuple[LayerCall, LayerCall], other: tuple[LayerCall, LayerCall]) -> bool:
+    return all(kind(one) == kind(two) for one, two in zip(pair, other, strict=True))
 
 
 def _head_steps(heads: int, groups: set[int]) -> list[int]:

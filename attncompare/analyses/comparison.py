@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from attncompare.analyses.blocks import blocks
+from attncompare.analyses.blocks import Together, blocks
 from attncompare.analyses.maps import HeadMaps, Window, kept_maps
 from attncompare.analyses.movers import Mover, movers
 from attncompare.analyses.outputs import Outputs, outputs
@@ -24,7 +24,7 @@ from attncompare.metrics import COLUMNS, DELTAS, METRICS
 from attncompare.metrics.kernel import LayerKernel, LayerNumbers
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
-from attncompare.models.merged import LeftOut
+from attncompare.models.merged import AnyCall, LeftOut
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
@@ -182,18 +182,24 @@ def compare(pair: Pair, text: str, *, progress: Progress | None = None, **readin
     left_out = LeftOut(), LeftOut()
     numbers: list[LayerNumbers] = []
 
-    def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
-        kernel = LayerKernel(place.heads, len(question.key_tokens), list(question.sinks), null=question.null)
-        views = question.views(base, tuned, left_out)
-        for block in blocks(*views):
+    def count(base: AnyCall, tuned: AnyCall, layers: int) -> None:
+        kernel = LayerKernel(base.heads, len(question.key_tokens), list(question.sinks), null=question.null)
+        for block in blocks(base, tuned):
             kernel.add(block)
-            if rollout:
-                rollout.add(block)
-        numbers.append(kernel.numbers())
-        if rollout:
-            rollout.end_layer(base, tuned)
+            if rollout and question.queries.identity:
+                rollout.add(block, layers)
+        numbers.extend(kernel.numbers().split(layers))
+        if rollout and question.queries.identity:
+            rollout.end_layer()
 
+    def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
+        if rollout and not question.queries.identity:  # it runs over tokens, of which these blocks are not
+            rollout.read(base, tuned)
+        together.visit(*question.views(base, tuned, left_out))
+
+    together = Together(count)
     logits = walk(pair, question, visit, progress)
+    together.end()
     heads = {name: frozen(np.stack([layer.columns[name] for layer in numbers])) for name in COLUMNS}
     seen = torch.stack([layer.seen for layer in numbers]).sum(0) * question.stack.heads
     moved = movers(numbers, question.stack.layers)

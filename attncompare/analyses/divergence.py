@@ -4,12 +4,15 @@ from typing import Unpack
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from attncompare.analyses.blocks import blocks
+from attncompare.analyses.blocks import Together, blocks
 from attncompare.attention import Progress, frozen
 from attncompare.metrics.kernel import DivergenceKernel
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
+from attncompare.models.merged import AnyCall
 from attncompare.models.pair import Pair
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import walk
@@ -25,13 +28,18 @@ def divergence(pair: Pair, text: str, *, progress: Progress | None = None, **rea
         BadInput: as compare.
     """
     question = prepare(pair, text, progress=progress, **reading)
-    bits = []
+    bits: list[Float[Tensor, " head"]] = []
+
+    def count(base: AnyCall, tuned: AnyCall, layers: int) -> None:
+        kernel = DivergenceKernel(base.heads)
+        for block in blocks(base, tuned, entropy=False):
+            kernel.add(block)
+        bits.extend(kernel.bits().chunk(layers))
 
     def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
-        kernel = DivergenceKernel(place.heads)
-        for block in blocks(*question.views(base, tuned), entropy=False):
-            kernel.add(block)
-        bits.append(kernel.bits())
+        together.visit(*question.views(base, tuned))
 
+    together = Together(count)
     walk(pair, question, visit, progress)
+    together.end()
     return frozen(torch.stack(bits))

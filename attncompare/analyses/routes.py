@@ -15,13 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncompare.analyses.blocks import blocks, spans
+from attncompare.analyses.blocks import spans
 from attncompare.attention import About, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics.block import Block
 from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
 from attncompare.models.calls import AttentionCall
-from attncompare.models.layout import Place
 from attncompare.models.merged import UnitIndex, merge_map
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
@@ -121,32 +120,33 @@ class RolloutWalk:
         self._flows = [_Flow(size) for size in sizes]
         # Where the tokens are the same so are the masks, and with them the null.
         self._nulls = (
-            [_Flow(size) for size in sizes[: 1 if question.level == "token" else 2]] if question.causal else []
+            [_Flow(size) for size in sizes[: 1 if question.queries.identity else 2]] if question.causal else []
         )
 
-    def add(self, block: Block) -> None:
-        """Take one block of the current layer; with merged tokens :meth:`end_layer` reads the models' own rows instead."""
-        if self._question.level != "token":
-            return
-        for flow, rows in zip(self._flows, (block.base, block.tuned), strict=True):
-            flow.add(block.start, _token_rows(rows, self._question.null))
-        if self._nulls and not block.heads.start:  # the same for every head
-            self._nulls[0].add(block.start, _uniform(block.base, block.visible, self._question.null))
+    def add(self, block: Block, layers: int = 1) -> None:
+        """Take one block over tokens; or all of several layers in one block, the last of them still to be ended."""
+        for i, part in enumerate(block.split(layers)):
+            if i:
+                self.end_layer()
+            for flow, rows in zip(self._flows, (part.base, part.tuned), strict=True):
+                flow.add(block.start, _token_rows(rows, self._question.null))
+            if self._nulls and not block.heads.start:  # the same for every head
+                self._nulls[0].add(block.start, _uniform(part.base, block.visible, self._question.null))
 
-    def end_layer(self, base: AttentionCall, tuned: AttentionCall) -> None:
+    def end_layer(self) -> None:
         """The layer's blocks are complete."""
-        if self._question.level != "token":
-            for side, call in enumerate((base, tuned)):
-                self._read(side, call)
         for flow in (*self._flows, *self._nulls):
             flow.end_layer()
 
-    def _read(self, side: int, call: AttentionCall) -> None:
-        for start, stop in spans(call):
-            rows, visible = call.block(start, stop)
-            self._flows[side].add(start, _token_rows(rows, call.null))
-            if self._nulls:
-                self._nulls[side].add(start, _uniform(rows, visible, call.null))
+    def read(self, base: AttentionCall, tuned: AttentionCall) -> None:
+        """Take a whole layer from the models' own calls: the way where nobody else needs its blocks, or not over tokens."""
+        for side, call in enumerate((base, tuned)):
+            for start, stop in spans(call):
+                rows, visible = call.block(start, stop)
+                self._flows[side].add(start, _token_rows(rows, call.null))
+                if side < len(self._nulls):
+                    self._nulls[side].add(start, _uniform(rows, visible, call.null))
+        self.end_layer()
 
     def routes(self) -> Routes:
         """The result over all output tokens."""
@@ -188,13 +188,7 @@ def rollout(
         return _one_row(pair, question, (last if question.causal else 0) if token is None else token, progress)
     full = RolloutWalk(question)
 
-    def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
-        if question.level == "token":
-            for block in blocks(base, tuned):
-                full.add(block)
-        full.end_layer(base, tuned)
-
-    walk(pair, question, visit, progress)
+    walk(pair, question, lambda _, base, tuned: full.read(base, tuned), progress)
     routes = full.routes()
     return routes if token is None else _only(routes, token)
 

@@ -68,6 +68,11 @@ class Block:
     entropies: tuple[Float[Tensor, "head query"] | None, Float[Tensor, "head query"] | None] = None, None
     """Entropies of the rows of base and tuned in nats where whoever made the rows knows them; None: to be computed."""
 
+    def split(self, layers: int) -> "list[Block]":
+        """The rows of each layer where several stand in one block, without what else is known of them."""
+        sides = zip(self.base.chunk(layers), self.tuned.chunk(layers), strict=True)
+        return [Block(self.sight, base, tuned) for base, tuned in sides]
+
     @property
     def start(self) -> int:
         """The first query."""

@@ -11,7 +11,7 @@ Knows no token and no model: sinks are indices, a block is two tensors.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -52,6 +52,19 @@ class LayerNumbers:
     """Largest |row sum - 1| of either model."""
     forbidden: float
     """Largest mass of either model on a key that its query may not see."""
+
+    def split(self, layers: int) -> "list[LayerNumbers]":
+        """The numbers of each layer where several were counted as one; the last two stay those of all of them."""
+        columns = zip(*(values.chunk(layers) for values in self.columns.values()), strict=True)
+        received = zip(self.received_base.chunk(layers), self.received_tuned.chunk(layers), strict=True)
+        links = zip(self.gained.split(layers), self.lost.split(layers), strict=True)
+        return [
+            replace(
+                self, columns=dict(zip(self.columns, values, strict=True)),
+                received_base=base, received_tuned=tuned, gained=gained, lost=lost,
+            )
+            for values, (base, tuned), (gained, lost) in zip(columns, received, links, strict=True)
+        ]  # fmt: skip
 
 
 class DivergenceKernel:

@@ -25,6 +25,11 @@ class Links:
     query: Int[Tensor, "head link"]
     key: Int[Tensor, "head link"]
 
+    def split(self, parts: int) -> "list[Links]":
+        """The links of each of several equal groups of heads."""
+        numbers = (numbers.chunk(parts) for numbers in (self.size, self.query, self.key))
+        return [Links(*of_part) for of_part in zip(*numbers, strict=True)]
+
 
 class StrongestLinks:
     """Keeps the strongest gains and losses of the blocks that it is shown."""

@@ -7,6 +7,8 @@ granted. Knows nothing about tokens, metrics or pairs.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
 
 _LOG2_E = math.log2(math.e)
 _LOWEST = torch.finfo(torch.float32).min
+
+
+def stacked(calls: "Sequence[LayerCall]") -> "LayerCall":
+    """Plain calls of several layers as one call with the heads of all of them; they must agree in :func:`kind`."""
+    query, key = (torch.cat(parts, dim=1) for parts in zip(*((call.query, call.key) for call in calls), strict=True))
+    return replace(calls[0], query=query, key=key)
+
+
+def kind(call: "LayerCall") -> tuple[object, ...]:
+    """What plain calls must have in common to be stacked: shapes, scaling, and the very same mask."""
+    return call.query.shape, call.key.shape, call.scaling, call.causal_without_mask, id(call.mask)
 
 
 class PlainRows:

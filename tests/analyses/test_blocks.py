@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attncompare.analyses.blocks import blocks
+from attncompare.analyses import blocks as blocks_module
+from attncompare.analyses.blocks import Together, blocks
 from attncompare.metrics import COLUMNS
 from attncompare.metrics.kernel import MIN_CONTENT_MASS, LayerKernel
+from attncompare.models import tap
 from attncompare.models.calls import LayerCall
+from tests.conftest import installed_model
 
 TOKENS, HEADS, SIZE, SINKS = 300, 6, 16, [0, 17, 299]
 EXACT = 5e-6
@@ -111,3 +114,42 @@ def test_small_differences_keep_their_digits() -> None:
     bits = (p * ratio[0] + q * ratio[1]).sum(-1)[:, 1:].mean(-1) / 2 / torch.log(torch.tensor(2.0).double())
     assert 1e-10 < float(bits.max()) < 1e-7
     assert torch.allclose(kernel.numbers().columns["jsd_bits"], bits, rtol=0.01)
+
+
+@pytest.mark.parametrize("cells", [2**18, 4 * 24 * 24 * 2, 4 * 24 * 24, 50])
+@pytest.mark.parametrize("family", ["bert", "llama", "mistral", "gemma2"])
+def test_stacked_layers_are_the_layers(family: str, cells: int, ids: Tensor, monkeypatch) -> None:
+    """All layers at once, two at a time, each alone; a family that is not plain is never stacked."""
+    monkeypatch.setattr(blocks_module, "BLOCK_CELLS", {"cpu": cells})
+    sides: list[list[LayerCall]] = [[], []]
+    for seed, side in enumerate(sides):
+        model, layout = installed_model(family, seed=seed)
+        tap.record(model, {"input_ids": ids}, layout, lambda _, call, side=side: side.append(call))
+    assert all(call.plain is (family != "gemma2") for call in sides[0])
+    counts, numbers = [], []
+
+    def each(base: LayerCall, tuned: LayerCall, count: int) -> None:
+        kernel = LayerKernel(base.heads, 24, [0])
+        for block in blocks(base, tuned):
+            kernel.add(block)
+        counts.append(count)
+        numbers.extend(kernel.numbers().split(count))
+
+    together = Together(each)
+    for base, tuned in zip(*sides, strict=True):
+        together.visit(base, tuned)
+    together.end()
+    layers = len(sides[0])
+    assert sum(counts) == len(numbers) == layers
+    assert max(counts) == (1 if family == "gemma2" else max(1, min(layers, cells // (4 * 24 * 24))))
+    for of_layer, base, tuned in zip(numbers, *sides, strict=True):
+        kernel = LayerKernel(4, 24, [0])
+        for block in blocks(base, tuned):
+            kernel.add(block)
+        alone = kernel.numbers()
+        for name, column in alone.columns.items():
+            assert torch.allclose(of_layer.columns[name], column, atol=1e-6), name
+        assert torch.allclose(of_layer.received_tuned, alone.received_tuned, atol=1e-5)
+        assert torch.equal(of_layer.seen, alone.seen)
+        assert torch.equal(of_layer.gained.key, alone.gained.key)
+        assert torch.equal(of_layer.lost.query, alone.lost.query)
