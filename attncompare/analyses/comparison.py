@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 
 from attncompare.analyses.blocks import Together, blocks
+from attncompare.analyses.flows import Flows
 from attncompare.analyses.maps import HeadMaps, Window, kept_maps
 from attncompare.analyses.movers import Mover, movers
 from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.receipt import receipt, versions
-from attncompare.analyses.routes import RolloutWalk, Routes, omitted
+from attncompare.analyses.routes import Routes, full_routes, omitted
 from attncompare.analyses.verdict import verdict
 from attncompare.attention import About, AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
@@ -178,7 +179,7 @@ def compare(pair: Pair, text: str, *, progress: Progress | None = None, **readin
     """
     question = prepare(pair, text, progress=progress, **reading)
     no_rollout = omitted(question)
-    rollout = None if no_rollout else RolloutWalk(question)
+    rollout = None if no_rollout else Flows(question)
     left_out = LeftOut(), LeftOut()
     numbers: list[LayerNumbers] = []
 
@@ -204,7 +205,7 @@ def compare(pair: Pair, text: str, *, progress: Progress | None = None, **readin
     seen = torch.stack([layer.seen for layer in numbers]).sum(0) * question.stack.heads
     moved = movers(numbers, question.stack.layers)
     answers = outputs(pair, *logits)
-    routes = rollout.routes() if rollout else None
+    routes = full_routes(question, rollout) if rollout else None
     return Comparison(
         base=pair.base.info,
         tuned=pair.tuned.info,

@@ -11,16 +11,12 @@ from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from attncompare.analyses.blocks import spans
+from attncompare.analyses.flows import Flows, follow
 from attncompare.attention import About, Progress, Token, frozen
 from attncompare.errors import BadInput
-from attncompare.metrics.block import Block
-from attncompare.metrics.rollout import CROWDED_NULL, advance, log2_lift, retreat, uniform_rows
-from attncompare.models.calls import AttentionCall
+from attncompare.metrics.rollout import CROWDED_NULL, log2_lift
 from attncompare.models.merged import UnitIndex, merge_map
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
@@ -91,82 +87,6 @@ def omitted(question: PairText) -> str | None:
     return None
 
 
-class _Flow:
-    """Full rollout of one model, fed with the rows of each layer, heads summed; rows are over tokens."""
-
-    def __init__(self, tokens: int) -> None:
-        self._rows = torch.zeros(tokens, tokens)
-        self.rollout: Tensor | None = None
-
-    def add(self, start: int, rows: Float[Tensor, "query key"]) -> None:
-        """Some queries and heads of the current layer; ``rows`` may stop at the last key that they can see."""
-        self._rows[start : start + rows.shape[0], : rows.shape[1]] += rows.cpu()
-
-    def end_layer(self) -> None:
-        """The layer's rows are complete."""
-        self.rollout = advance(self.rollout, self._rows)
-        self._rows.zero_()
-
-
-class RolloutWalk:
-    """Full rollout of both models and of their uniform nulls, fed layer by layer by a walk.
-
-    Rollout runs over each model's own tokens; where a comparison is over merged tokens, they are merged once, at the end.
-    """
-
-    def __init__(self, question: PairText) -> None:
-        self._question = question
-        sizes = [len(side) for side in (question.queries.base_tokens, question.queries.tuned_tokens)]
-        self._flows = [_Flow(size) for size in sizes]
-        # Where the tokens are the same so are the masks, and with them the null.
-        self._nulls = (
-            [_Flow(size) for size in sizes[: 1 if question.queries.identity else 2]] if question.causal else []
-        )
-
-    def add(self, block: Block, layers: int = 1) -> None:
-        """Take one block over tokens; or all of several layers in one block, the last of them still to be ended."""
-        for i, part in enumerate(block.split(layers)):
-            if i:
-                self.end_layer()
-            for flow, rows in zip(self._flows, (part.base, part.tuned), strict=True):
-                flow.add(block.start, _token_rows(rows, self._question.null))
-            if self._nulls and not block.heads.start:  # the same for every head
-                self._nulls[0].add(block.start, _uniform(part.base, block.visible, self._question.null))
-
-    def end_layer(self) -> None:
-        """The layer's blocks are complete."""
-        for flow in (*self._flows, *self._nulls):
-            flow.end_layer()
-
-    def read(self, base: AttentionCall, tuned: AttentionCall) -> None:
-        """Take a whole layer from the models' own calls: the way where nobody else needs its blocks, or not over tokens."""
-        for side, call in enumerate((base, tuned)):
-            for start, stop in spans(call):
-                rows, visible = call.block(start, stop)
-                self._flows[side].add(start, _token_rows(rows, call.null))
-                if side < len(self._nulls):
-                    self._nulls[side].add(start, _uniform(rows, visible, call.null))
-        self.end_layer()
-
-    def routes(self) -> Routes:
-        """The result over all output tokens."""
-        return _routes(
-            self._question, None, [flow.rollout for flow in self._flows], [flow.rollout for flow in self._nulls]
-        )
-
-
-def _token_rows(rows: Float[Tensor, "head query key"], null: bool) -> Float[Tensor, "query token"]:
-    """Sum over heads of what rows give to tokens; what follows makes it sum to 1 again."""
-    return rows.sum(0)[:, : rows.shape[2] - null]
-
-
-def _uniform(rows: Tensor, visible: Tensor | None, null: bool) -> Float[Tensor, "query token"]:
-    """What a head would give if it attended uniformly to the tokens that it may see."""
-    if visible is None:  # a single token: no mask was needed, and it can only look at itself
-        visible = torch.ones(rows.shape[1:], dtype=torch.bool, device=rows.device)
-    return uniform_rows(visible[:, : visible.shape[1] - null])
-
-
 def rollout(
     pair: Pair, text: str, *, token: int | None = None, progress: Progress | None = None, **reading: Unpack[Reading]
 ) -> Routes:
@@ -186,11 +106,16 @@ def rollout(
         raise BadInput(f"There is no rollout of cross-attention: {omitted(question)}.")
     if omitted(question):
         return _one_row(pair, question, (last if question.causal else 0) if token is None else token, progress)
-    full = RolloutWalk(question)
+    full = Flows(question)
 
     walk(pair, question, lambda _, base, tuned: full.read(base, tuned), progress)
-    routes = full.routes()
+    routes = full_routes(question, full)
     return routes if token is None else _only(routes, token)
+
+
+def full_routes(question: PairText, flows: Flows) -> Routes:
+    """The result over all output tokens, once every layer has been fed."""
+    return _routes(question, None, flows.rows(), flows.nulls())
 
 
 def _only(routes: Routes, token: int) -> Routes:
@@ -222,32 +147,13 @@ def _one_row(pair: Pair, question: PairText, token: int, progress: Progress | No
             trace = record_side(pair, question, side, tell, only=question.attention)
         calls = [call for _, call in trace.stack(question.attention)]
         members = (question.queries.base, question.queries.tuned)[i][token]
-        rows.append(_follow(calls, members, uniform=False)[None])
+        rows.append(follow(calls, members, uniform=False)[None])
         if question.causal and (i == 0 or question.level != "token"):
-            nulls.append(_follow(calls, members, uniform=True)[None])
+            nulls.append(follow(calls, members, uniform=True)[None])
     return _routes(question, token, rows, nulls)
 
 
-def _follow(calls: list[AttentionCall], tokens: Sequence[int], *, uniform: bool) -> Float[Tensor, " token"]:
-    """The row of one output: of a token, or the mean over the tokens of a unit."""
-    share = torch.zeros(calls[0].queries, dtype=torch.float64)
-    share[list(tokens)] = 1 / len(tokens)
-    for call in reversed(calls):
-        below = torch.zeros_like(share)
-        for start, stop in spans(call):
-            if uniform:
-                visible = call.visible(start, stop)
-                rows = uniform_rows(visible[:, : visible.shape[1] - call.null])
-            else:
-                rows = _token_rows(call.block(start, stop)[0], call.null).cpu()
-            below += retreat(share, rows, start)
-        share = below
-    return share
-
-
-def _routes(
-    question: PairText, token: int | None, rows: Sequence[Tensor | None], nulls: Sequence[Tensor | None]
-) -> Routes:
+def _routes(question: PairText, token: int | None, rows: Sequence[Tensor], nulls: Sequence[Tensor]) -> Routes:
     """Rollout over tokens as a result over what the comparison is about; ``token`` is the only output, if there is one."""
     tokens = question.query_tokens
     queries = tuple(range(len(tokens))) if token is None else (token,)
@@ -267,9 +173,8 @@ def _routes(
     return Routes(tokens, queries, *made, *lifts, None, question.about)
 
 
-def _merged(question: PairText, side: int, rows: Tensor | None, *, whole: bool) -> Tensor:
+def _merged(question: PairText, side: int, rows: Tensor, *, whole: bool) -> Tensor:
     """Rollout over one model's tokens as rollout over units: keys sum, and queries average if there is a row for each."""
-    assert rows is not None
     if question.level == "token":
         return rows
     groups = (question.queries.base, question.queries.tuned)[side]
