@@ -4,6 +4,7 @@
 what it was when the models were loaded and warm.
 """
 
+import ctypes
 import gc
 import re
 import subprocess
@@ -55,6 +56,7 @@ def _in_child(folder: Path, tokens: int, work: str) -> int:
 def extra_peak(work: Callable[[], object]) -> int:
     """Bytes by which resident memory peaks above what it is now."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed and not given back would be used again without being counted
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = _status("VmRSS")
     work()
