@@ -26,6 +26,7 @@ from attncompare.models.layout import Place
 from attncompare.models.memory import available, require
 from attncompare.models.pair import PAIRS, Pair, Side, unwrapped
 from attncompare.models.question import PairText
+from attncompare.models.storage import Storage
 from attncompare.models.tokens import Encoding
 
 TRACE_LIMIT_BYTES = 512 * 2**20
@@ -123,6 +124,7 @@ def record_side(
 ) -> Trace:
     """One model's trace, of all its stacks or of one."""
     calls: list[tuple[Place, AttentionCall]] = []
+    storage = Storage(sum(only in (None, place.attention) for place in side.layout))
     step = "reading the base" if side is pair.base else "reading the tuned model"
     seen = 0
 
@@ -130,7 +132,7 @@ def record_side(
         nonlocal seen
         seen += 1
         if only in (None, place.attention):
-            calls.append((place, call))
+            calls.append((place, storage.keep(call)))
         tell(step, done + seen, 3 * len(side.layout))
 
     logits = _run(pair, question, side, on_call)
