@@ -54,8 +54,8 @@ class PairText:
 
     @property
     def level(self) -> str:
-        """``token``, or what tokens were merged into: ``shared`` units or ``word``."""
-        return self.queries.level
+        """``token``, or what tokens of queries or keys were merged into: ``shared`` units or ``word``."""
+        return self.keys.level if self.queries.identity else self.queries.level
 
     @property
     def about(self) -> About:
@@ -102,6 +102,14 @@ class PairText:
             for call, side, left in sides
         )
         return first, second
+
+    def alignment(self, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+        """How the keys of both models were laid side by side, as JSON values, with the mean mass left out of their rows.
+
+        Of cross-attention the queries, which are tokens of another text, stand under a key of their own.
+        """
+        record = self.keys.to_dict(*(side.share or 0.0 for side in left_out))
+        return record if self.keys is self.queries else {**record, "queries": self.queries.to_dict(None, None)}
 
     def to_dict(self) -> dict[str, Any]:
         """What was read as JSON values."""

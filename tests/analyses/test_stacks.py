@@ -204,6 +204,20 @@ def test_two_tokenizers_meet_in_shared_units(level: str) -> None:
     assert failed == ["same_tokens"]
 
 
+def test_cross_attention_over_units_of_two_texts() -> None:
+    pair = readers.pair("t5", readers.sentence_piece(), readers.byte_level(eos=True))
+    result = attncompare.compare(pair, TEXT, target=TARGET, attention="cross")
+    assert result.level == "shared"
+    assert "".join(token.text for token in result.tokens if token.start is not None) == TARGET.replace(" ", "")
+    assert "".join(token.text for token in result.key_tokens if token.start is not None) == TEXT.replace(" ", "")
+    assert result.alignment["units"] == len(result.key_tokens)
+    assert result.alignment["queries"]["units"] == len(result.tokens)
+    assert result.alignment["unaligned_base"] is not None
+    maps = result.head(1, 2)
+    assert maps.base.shape == (len(result.tokens), len(result.key_tokens))
+    assert maps.tuned.sum(1) == pytest.approx(1, abs=1e-5)
+
+
 def own(text: str, start: int, end: int, token: attncompare.attention.Token) -> bool:
     """Whether a token's characters, without the white space before them, are within the unit's."""
     while start < end and text[start].isspace():
