@@ -26,7 +26,7 @@ class Visit:
     def __init__(self, browser: Any, url: str, theme: str = "light", width: int = 1280) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
         self.tab = self.context.new_page()
-        self.tab.set_default_timeout(15_000)
+        self.tab.set_default_timeout(60_000)
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
         self.tab.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
