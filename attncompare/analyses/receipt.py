@@ -16,7 +16,7 @@ SUM_TOLERANCE = 1e-4
 
 
 _PATHS = {
-    "tap": "rows computed from queries and keys by the family's own code, which matched its eager attention at load",
+    "tap": "rows computed from queries and keys, which matched the family's own eager attention at load",
     "tap-own": "rows computed from queries and keys by the family's own code, which also gives the output (no SDPA)",
     "dense": "all weights as the family's own eager attention returned them",
 }
