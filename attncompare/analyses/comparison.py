@@ -4,7 +4,7 @@ The base is recorded, the tuned model walked beside it, and each layer is reduce
 tensor over layers, heads, queries and keys is ever held.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -15,13 +15,14 @@ from attncompare.analyses.blocks import Together, blocks
 from attncompare.analyses.flows import Flows
 from attncompare.analyses.maps import HeadMaps, Window, kept_maps
 from attncompare.analyses.movers import Mover, movers
+from attncompare.analyses.noise import Noise
 from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.receipt import receipt, versions
 from attncompare.analyses.routes import Routes, full_routes, omitted
 from attncompare.analyses.verdict import verdict
 from attncompare.attention import About, AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
-from attncompare.metrics import COLUMNS, DELTAS, METRICS
+from attncompare.metrics import COLUMNS, DELTAS, FLOORS, METRICS
 from attncompare.metrics.kernel import LayerKernel, LayerNumbers
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
@@ -61,7 +62,8 @@ class Comparison:
     layers: tuple[int, ...]
     """The model's own number of each compared layer, the first axis of ``heads``."""
     heads: dict[str, np.ndarray]
-    """Measured columns (:data:`attncompare.metrics.COLUMNS`), each ``[layer, head]``."""
+    """Measured columns (:data:`attncompare.metrics.COLUMNS`) and floors (:data:`attncompare.metrics.FLOORS`, NaN without
+    ``noise``), each ``[layer, head]``."""
     received_base: np.ndarray
     """``[key]``: attention received, mean over layers, heads and the queries that can see the key."""
     received_tuned: np.ndarray
@@ -72,6 +74,8 @@ class Comparison:
     checks: tuple[Check, ...]
     verdict: str
     _question: PairText = field(repr=False)
+    noise: Noise | None = None
+    """What divergence is measured by; None until it was."""
 
     @property
     def about(self) -> About:
@@ -91,6 +95,17 @@ class Comparison:
             raise BadInput(f"There is no metric {name!r}: choose one of {', '.join(METRICS)}.")
         return self.heads[name]
 
+    def with_noise(self, noise: Noise) -> "Comparison":
+        """The same beside its floors, which the verdict then goes by.
+
+        Raises:
+            BadInput: the noise was measured for another pair, text or reading.
+        """
+        if noise.question_key != self._question.key or noise.about != self.about:
+            raise BadInput("This noise was measured for another question: measure it for the same pair and text.")
+        said = verdict(self.heads, self.movers, self._question, self.outputs, noise)
+        return replace(self, heads={**self.heads, **noise.columns()}, noise=noise, verdict=said)
+
     def head(self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None) -> HeadMaps:
         """One head's maps in both models, from the trace that this comparison left behind.
 
@@ -104,7 +119,7 @@ class Comparison:
     def frame(self) -> pd.DataFrame:
         """One line per head: layer, head and every metric."""
         row, head = (axis.ravel() for axis in np.indices(self.heads["jsd_bits"].shape))
-        numbers = {name: self.metric(name).ravel() for name in (*COLUMNS, *DELTAS)}
+        numbers = {name: self.metric(name).ravel() for name in (*COLUMNS, *DELTAS, *FLOORS)}
         layer = np.asarray(self.layers)[row]
         return pd.DataFrame({"attention": self.attention, "layer": layer, "head": head, **numbers})
 
@@ -136,11 +151,12 @@ class Comparison:
             "outputs": self.outputs.to_dict(),
             "rollout": rollout,
             "rollout_omitted": self.rollout_omitted,
+            "noise": self.noise.summary() if self.noise else None,
             "versions": versions(),
         }
 
     def _head_rows(self) -> list[dict[str, Any]]:
-        columns = {name: self.heads[name].astype(np.float64) for name in COLUMNS}
+        columns = {name: self.heads[name].astype(np.float64) for name in (*COLUMNS, *FLOORS)}
         return [
             {
                 "attention": self.attention,
@@ -202,6 +218,7 @@ def compare(pair: Pair, text: str, *, progress: Progress | None = None, **readin
     logits = walk(pair, question, visit, progress)
     together.end()
     heads = {name: frozen(np.stack([layer.columns[name] for layer in numbers])) for name in COLUMNS}
+    heads |= {name: frozen(np.full_like(heads["jsd_bits"], np.nan)) for name in FLOORS}
     seen = torch.stack([layer.seen for layer in numbers]).sum(0) * question.stack.heads
     moved = movers(numbers, question.stack.layers)
     answers = outputs(pair, *logits)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from attncompare.analyses.movers import Mover
+from attncompare.analyses.noise import Noise
 from attncompare.analyses.outputs import Outputs
 from attncompare.attention import Token
 from attncompare.models.question import PairText
@@ -12,6 +13,11 @@ NO_YARDSTICK = (
     "they say what changed, not that it is more than noise or that it matters."
 )
 
+YARDSTICK = (
+    "The yardstick is a random change of the weights of the same size, on one text: "
+    "it does not say that another training run would not do the same, nor that it matters."
+)
+SEEDS = "The yardstick is what differs between trainings, on one text: it does not say that it matters."
 
 SPREAD = 0.2
 """A largest gain below this share of the largest loss is no destination."""
@@ -20,8 +26,21 @@ LONGEST_SHOWN = 40
 """Characters of a token or answer that are printed."""
 
 
-def verdict(heads: dict[str, np.ndarray], movers: tuple[Mover, ...], question: PairText, outputs: Outputs) -> str:
-    """A short paragraph; sentences are separated by single spaces."""
+def caution(noise: Noise | None) -> str:
+    """What not to conclude, the last sentence of a verdict on what moved."""
+    if noise is None or not noise.testable:
+        return NO_YARDSTICK
+    return SEEDS if noise.replicates else YARDSTICK
+
+
+def verdict(
+    heads: dict[str, np.ndarray],
+    movers: tuple[Mover, ...],
+    question: PairText,
+    outputs: Outputs,
+    noise: Noise | None = None,
+) -> str:
+    """A short paragraph, which goes by the noise where it was measured; sentences are separated by single spaces."""
     layers = question.stack.layers
     bits = np.nan_to_num(heads["jsd_bits"].astype(np.float64))
     if np.isnan(heads["jsd_bits"]).all():
@@ -29,13 +48,15 @@ def verdict(heads: dict[str, np.ndarray], movers: tuple[Mover, ...], question: P
     if not movers:
         return " ".join(["No head moved: the two models attend identically on this text.", *_answers(outputs)])
     sentences = [
+        *([] if noise is None else [noise.sentence()]),
+        *([noise.replicates.sentence()] if noise and noise.replicates else []),
         _concentration(bits),
         _top(bits[layers.index(movers[0].layer), movers[0].head], movers[0], question.key_tokens),
         _layers(bits, layers),
         _split(heads),
         *_answers(outputs),
     ]
-    return " ".join([*sentences, NO_YARDSTICK])
+    return " ".join([*sentences, caution(noise)])
 
 
 def half_count(bits: np.ndarray) -> int:

@@ -30,6 +30,8 @@ _LIN = "Lin 1991, Divergence measures based on the Shannon entropy"
 _VIG = "Vig & Belinkov 2019, Analyzing the structure of attention, Eq 6"
 _CLARK = "Clark et al. 2019, What does BERT look at?"
 _GU = "Gu et al. 2024, When attention sink emerges"
+_WESTFALL = "Westfall & Young 1993, Resampling-based multiple testing, ch 2"
+_RANDOM = "Adebayo et al. 2018, Sanity checks for saliency maps (randomised weights)"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -72,6 +74,22 @@ METRICS: dict[str, Metric] = {
                "Share of attention that rests on sink tokens.", _GU, "level"),
         Metric("sink_mass_tuned", "Sink mass, tuned", "sink tuned", "share", 0.0, 1.0,
                "Share of attention that rests on sink tokens.", _GU, "level"),
+        Metric("floor_multiple", "Multiple of the floor", "JSD / floor", "times", 0.0, None,
+               "Divergence divided by what random changes of the same size give; 1 = no more than a random change.",
+               _RANDOM, "divergence"),
+        Metric("floor_z", "Height above the floor", "z", "standard deviations", None, None,
+               "How many standard deviations of the random changes the divergence stands above their mean.", _WESTFALL,
+               "delta"),
+        Metric("floor_p", "Family-wise p", "p", "p", 0.0, 1.0,
+               "How often a random change makes any head of the model stand as high above its floor as this one does.",
+               _WESTFALL, "similarity"),
+        Metric("floor_jsd_bits", "Floor", "JSD floor", "bits", 0.0, 1.0,
+               "Mean divergence under random changes of the weights of the same size as the tuning's.", _RANDOM, "level"),
+        Metric("floor_sd_bits", "Spread of the floor", "sd floor", "bits", 0.0, None,
+               "Standard deviation of the divergence over the random changes.", _RANDOM, "level"),
+        Metric("numeric_floor_bits", "Numeric floor", "JSD arithmetic", "bits", 0.0, 1.0,
+               "Divergence of the base from itself under other arithmetic: the least that can mean anything.", _LIN,
+               "level"),
     )
 }  # fmt: skip
 
@@ -81,6 +99,9 @@ COLUMNS = (
     "sink_mass_base", "sink_mass_tuned",
 )  # fmt: skip
 """The measured columns of one head, in the order in which they are written."""
+
+FLOORS = ("floor_jsd_bits", "floor_sd_bits", "floor_multiple", "floor_z", "floor_p", "numeric_floor_bits")
+"""The columns that follow them: NaN until the noise was measured."""
 
 DELTAS = {
     "entropy_delta_nats": ("entropy_base_nats", "entropy_tuned_nats"),

@@ -1,0 +1,183 @@
+"""Is it real? Every head's divergence beside what arithmetic, a random change and another training run would give.
+
+A divergence is never negative and hardly ever zero, so alone it says nothing. Here it gets four marks on its scale: what
+arithmetic does (the base against itself, computed in other ways), what random changes of the weights do that are as large
+as the tuning's, what other training runs do where the user has some (the gold standard), and where the scale ends (heads
+that have nothing to do with each other).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from attncompare.attention import About, frozen
+from attncompare.metrics.floor import ALPHA, FEWEST_DRAWS, Floor, floor, smallest_p
+from attncompare.models.question import TraceKey
+
+DRAWS = 39
+"""Random changes by default: the smallest p is then 1/40, and a maximum over heads is held against 39."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """Other trainings of the same base, each tuned like the first but with another seed."""
+
+    ids: tuple[str, ...]
+    """The tuned checkpoints, the pair's own first."""
+    from_base: np.ndarray
+    """``[training, layer, head]``: divergence of each from the base, in bits."""
+    between: np.ndarray
+    """``[pair of trainings, layer, head]``: divergence between two trainings, in bits."""
+
+    @property
+    def beyond(self) -> np.ndarray:
+        """``[layer, head]``: whether every training moved the head further from the base than any two differ."""
+        return np.asarray(self.from_base.min(0) > self.between.max(0))
+
+    def sentence(self) -> str:
+        """What they say, in words."""
+        return (
+            f"{int(self.beyond.sum())} of {self.beyond.size} heads moved further from the base in each of "
+            f"{len(self.ids)} trainings than any two of these differ."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return {
+            "ids": list(self.ids),
+            "heads_beyond": int(self.beyond.sum()),
+            "from_base_bits": _numbers(self.from_base),
+            "between_bits": _numbers(self.between),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """What the divergence of every head is measured by, on one text. Arrays are read-only float32; NaN: not measured."""
+
+    about: About
+    layers: tuple[int, ...]
+    """The model's own number of each layer, the first axis of ``[layer, head]``."""
+    jsd_bits: np.ndarray
+    """``[layer, head]``: divergence between base and tuned, as in a comparison."""
+    draws: np.ndarray
+    """``[draw, layer, head]``: divergence between the base and the base with a random change. No draws where nothing
+    could be drawn."""
+    seed: int
+    change: dict[str, Any] | None
+    """What was changed at random, as JSON values: ``matrices``, ``relative_norm``, ``rank_low``, ``rank_high``,
+    ``worst_norm_error``. None where nothing was."""
+    numeric: dict[str, np.ndarray]
+    """``[layer, head]`` each: divergence of the base from itself in other arithmetic (``implementation``, ``dtype``,
+    ``padding``; those that could be run)."""
+    unrelated: np.ndarray
+    """``[layer, head]``: divergence of the base's head from another head of the tuned layer."""
+    replicates: Replicates | None
+    notes: tuple[str, ...]
+    """What could not be measured, and why; what a reader should know."""
+    question_key: TraceKey
+
+    @cached_property
+    def floor(self) -> Floor | None:
+        """Each head beside its draws; None without draws."""
+        return floor(self.jsd_bits, self.draws) if len(self.draws) >= FEWEST_DRAWS else None
+
+    @cached_property
+    def numeric_bits(self) -> np.ndarray:
+        """``[layer, head]``: the largest of ``numeric``; NaN where none could be run."""
+        return np.fmax.reduce(list(self.numeric.values()), initial=np.nan) if self.numeric else _blank(self.jsd_bits)
+
+    @property
+    def testable(self) -> bool:
+        """Whether there are draws enough for :data:`~attncompare.metrics.floor.ALPHA`."""
+        return self.floor is not None and smallest_p(len(self.draws)) <= ALPHA
+
+    @cached_property
+    def moved(self) -> np.ndarray:
+        """``[layer, head]``: which heads moved beyond a random change of the same size, and beyond arithmetic."""
+        if self.floor is None or not self.testable:
+            return np.zeros(self.jsd_bits.shape, bool)
+        return (self.floor.p <= ALPHA) & (self.jsd_bits > np.nan_to_num(self.numeric_bits))
+
+    @property
+    def ceiling_bits(self) -> float:
+        """Mean divergence of heads that have nothing to do with each other: where the scale ends on this text."""
+        measured = self.unrelated[np.isfinite(self.unrelated)]
+        return float(measured.mean()) if measured.size else float("nan")
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """:data:`attncompare.metrics.FLOORS`, each ``[layer, head]``."""
+        blank = _blank(self.jsd_bits)
+        of = self.floor
+        found = (of.mean, of.sd, of.multiple, of.z, of.p if self.testable else blank) if of else (blank,) * 5
+        names = ("floor_jsd_bits", "floor_sd_bits", "floor_multiple", "floor_z", "floor_p")
+        return {name: frozen(values) for name, values in zip(names, found, strict=True)} | {
+            "numeric_floor_bits": self.numeric_bits
+        }
+
+    def sentence(self) -> str:
+        """The answer in a sentence."""
+        if not len(self.draws):
+            return "There is no random change to measure by."
+        if not self.testable:
+            needed = round(1 / ALPHA) - 1
+            return f"{len(self.draws)} random changes are too few to test by: p ≤ {ALPHA:g} takes at least {needed}."
+        count, by = int(self.moved.sum()), f"family-wise p ≤ {ALPHA:g}, {len(self.draws)} draws"
+        if not count:
+            return f"No head moved beyond a random change of the same size ({by})."
+        heads = "head" if count == 1 else "heads"
+        return f"{count} of {self.moved.size} {heads} moved beyond a random change of the same size ({by})."
+
+    def frame(self) -> pd.DataFrame:
+        """One line per head: divergence, floors, and whether it moved beyond them (None where that can't be tested)."""
+        row, head = (axis.ravel() for axis in np.indices(self.jsd_bits.shape))
+        columns = {"jsd_bits": self.jsd_bits, **self.columns(), "unrelated_bits": self.unrelated}
+        numbers = {name: values.ravel() for name, values in columns.items()}
+        moved = self.moved.ravel() if self.testable else None
+        layer = np.asarray(self.layers)[row]
+        return pd.DataFrame(
+            {"attention": self.about.attention, "layer": layer, "head": head, **numbers, "moved": moved}
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """What holds for all heads together, as JSON values."""
+        return {
+            "sentence": self.sentence(),
+            "heads_moved": int(self.moved.sum()) if self.testable else None,
+            "draws": len(self.draws),
+            "seed": self.seed,
+            "change": self.change,
+            "ceiling_bits": _number(self.ceiling_bits),
+            "numeric": sorted(self.numeric),
+            "replicates": self.replicates.to_dict() if self.replicates else None,
+            "notes": list(self.notes),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        frame = self.frame().astype(object)
+        return {
+            "schema_version": 1,
+            **self.summary(),
+            "attention": self.about.attention,
+            "level": self.about.level,
+            "heads": frame.where(frame.notna(), None).to_dict("records"),
+            "draws_bits": _numbers(self.draws),
+            "numeric_bits": {name: _numbers(values) for name, values in self.numeric.items()},
+        }
+
+
+def _blank(like: np.ndarray) -> np.ndarray:
+    return frozen(np.full(like.shape, np.nan))
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _numbers(values: np.ndarray) -> list[Any]:
+    """Nested lists; None where not measured."""
+    return np.where(np.isfinite(values), values.astype(object), None).tolist()
