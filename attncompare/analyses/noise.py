@@ -180,4 +180,5 @@ def _number(value: float) -> float | None:
 
 def _numbers(values: np.ndarray) -> list[Any]:
     """Nested lists; None where not measured."""
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    listed: list[Any] = np.where(np.isfinite(values), values.astype(object), np.array(None)).tolist()
+    return listed
