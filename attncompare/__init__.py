@@ -8,7 +8,9 @@
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, head_maps
+from attncompare.analyses.noise import Noise
 from attncompare.analyses.routes import Routes, rollout
+from attncompare.analyses.yardstick import noise
 from attncompare.errors import AttnCompareError
 from attncompare.metrics import METRICS, Metric
 from attncompare.models.generation import Generation
@@ -23,12 +25,14 @@ __all__ = [
     "Generation",
     "HeadMaps",
     "Metric",
+    "Noise",
     "Pair",
     "Reach",
     "Routes",
     "compare",
     "head_maps",
     "load_pair",
+    "noise",
     "reach",
     "rollout",
 ]

@@ -8,8 +8,9 @@ from torch import Tensor
 from attncompare.errors import PairMismatch
 from attncompare.metrics.block import Block, Sight
 from attncompare.models.calls import LayerCall
-from attncompare.models.merged import AnyCall, MergedCall
+from attncompare.models.merged import MergedCall
 from attncompare.models.softmax import PlainRows, kind, stacked
+from attncompare.models.views import AnyCall
 
 BLOCK_CELLS = {"cpu": 2**18, "cuda": 2**26}
 """Attention weights of one model in a block, by device: 1 MB of float32 stays in a processor's cache (the fastest of
@@ -142,9 +143,12 @@ def _head_steps(heads: int, groups: set[int]) -> list[int]:
 
 
 def _sight(start: int, stop: int, keys: int, base: Tensor | None, tuned: Tensor | None, *, merged: bool) -> Sight:
-    if base is None and tuned is None:
+    if base is None or tuned is None:
+        known = tuned if base is None else base
+        if known is not None and not known.all():
+            raise _different_keys()
         return Sight(start, stop - start, keys)
-    if base is None or tuned is None or base.shape != tuned.shape:
+    if base.shape != tuned.shape:
         raise _different_keys()
     if not base.equal(tuned):
         if not merged:

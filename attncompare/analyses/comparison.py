@@ -4,6 +4,7 @@ The base is recorded, the tuned model walked beside it, and each layer is reduce
 tensor over layers, heads, queries and keys is ever held.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Unpack
 
@@ -20,17 +21,19 @@ from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.receipt import receipt, versions
 from attncompare.analyses.routes import Routes, full_routes, omitted
 from attncompare.analyses.verdict import verdict
+from attncompare.analyses.yardstick import measure
 from attncompare.attention import About, AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, DELTAS, FLOORS, METRICS
 from attncompare.metrics.kernel import LayerKernel, LayerNumbers
 from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
-from attncompare.models.merged import AnyCall, LeftOut
+from attncompare.models.merged import LeftOut
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import walk
+from attncompare.models.views import AnyCall
 
 SCHEMA_VERSION = 1
 
@@ -175,7 +178,16 @@ class Comparison:
         return f"<p>{escape(self.verdict)}</p>{top.to_html(index=False, float_format='{:.3f}'.format)}"
 
 
-def compare(pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]) -> Comparison:
+def compare(
+    pair: Pair,
+    text: str,
+    *,
+    floor: int | None = None,
+    floor_seed: int = 0,
+    replicates: Sequence[Pair] = (),
+    progress: Progress | None = None,
+    **reading: Unpack[Reading],
+) -> Comparison:
     """Compare the attention of both models of ``pair`` on ``text``, head by head.
 
     How the text is read (all keyword arguments, none needed):
@@ -188,12 +200,21 @@ def compare(pair: Pair, text: str, *, progress: Progress | None = None, **readin
     - ``level``: ``"auto"`` compares tokens where both models read the same ids, else the units that both tokenizers share;
       ``"token"`` refuses the latter; ``"word"`` compares words.
 
-    ``progress`` is called between layers and may raise to stop.
+    With ``floor``, a number of random changes, or ``replicates``, other trainings, the divergences get their yardstick:
+    :func:`attncompare.noise` explains both. ``progress`` is called between layers and may raise to stop.
 
     Raises:
         BadInput: a text or an option that can't be used. PairMismatch: ``level="token"`` and the ids differ.
     """
     question = prepare(pair, text, progress=progress, **reading)
+    found = _compare(pair, text, question, progress)
+    if floor is None and not replicates:
+        return found
+    return found.with_noise(measure(pair, question, floor or 0, floor_seed, replicates, progress))
+
+
+def _compare(pair: Pair, text: str, question: PairText, progress: Progress | None) -> Comparison:
+    """Everything that two passes tell."""
     no_rollout = omitted(question)
     rollout = None if no_rollout else Flows(question)
     left_out = LeftOut(), LeftOut()

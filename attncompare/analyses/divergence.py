@@ -10,12 +10,12 @@ from torch import Tensor
 from attncompare.analyses.blocks import Together, blocks
 from attncompare.attention import Progress, frozen
 from attncompare.metrics.kernel import DivergenceKernel
-from attncompare.models.calls import AttentionCall
 from attncompare.models.layout import Place
-from attncompare.models.merged import AnyCall
 from attncompare.models.pair import Pair
+from attncompare.models.question import PairText, ReadBy
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import walk
+from attncompare.models.views import AnyCall
 
 
 def divergence(pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]) -> np.ndarray:
@@ -28,18 +28,32 @@ def divergence(pair: Pair, text: str, *, progress: Progress | None = None, **rea
         BadInput: as compare.
     """
     question = prepare(pair, text, progress=progress, **reading)
-    bits: list[Float[Tensor, " head"]] = []
+    found = Divergences(question)
+    walk(pair, question, found.visit, progress)
+    return found.bits()
 
-    def count(base: AnyCall, tuned: AnyCall, layers: int) -> None:
+
+class Divergences:
+    """The divergences of a walk's layers; :meth:`visit` takes one layer after the other."""
+
+    def __init__(self, question: PairText, readers: tuple[ReadBy, ReadBy] = ("base", "tuned")) -> None:
+        """``readers``: whose tokens the two models of the walk read."""
+        self._question = question
+        self._readers = readers
+        self._together = Together(self._count)
+        self._bits: list[Float[Tensor, " head"]] = []
+
+    def visit(self, place: Place, base: AnyCall, tuned: AnyCall) -> None:
+        """One layer in both models."""
+        self._together.visit(*self._question.views(base, tuned, readers=self._readers))
+
+    def bits(self) -> np.ndarray:
+        """Of all layers so far, ``[layer, head]``, read-only float32."""
+        self._together.end()
+        return frozen(torch.stack(self._bits))
+
+    def _count(self, base: AnyCall, tuned: AnyCall, layers: int) -> None:
         kernel = DivergenceKernel(base.heads)
         for block in blocks(base, tuned, entropy=False):
             kernel.add(block)
-        bits.extend(kernel.bits().chunk(layers))
-
-    def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
-        together.visit(*question.views(base, tuned))
-
-    together = Together(count)
-    walk(pair, question, visit, progress)
-    together.end()
-    return frozen(torch.stack(bits))
+        self._bits.extend(kernel.bits().chunk(layers))

@@ -111,6 +111,10 @@ class LayerCall:
         visible = with_null_visible(visible) if self.null else visible
         return nn.functional.pad(visible, (0, self.keys - visible.shape[1])).cpu()
 
+    def width(self, stop: int) -> int:
+        """How many keys a block that ends at ``stop`` has, a null key included."""
+        return self._computed(stop) + self.null
+
     def _computed(self, stop: int) -> int:
         """How many keys are computed for queries before ``stop``."""
         return stop if self.causal_without_mask and not self.null else self.key.shape[2]
@@ -201,6 +205,10 @@ class DenseCall:
             return self.weights[:, start:stop], None
         keys = self.keys if self.null else stop
         return self.weights[:, start:stop, :keys], self.visible(start, stop)[:, :keys].to(self.weights.device)
+
+    def width(self, stop: int) -> int:
+        """As :meth:`LayerCall.width`."""
+        return stop if self.causal and not self.null else self.keys
 
     def rows(self, heads: list[int], queries: slice = slice(None)) -> Float[Tensor, "head query key"]:
         """As :meth:`LayerCall.rows`."""

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attncompare.models.calls import AttentionCall
+from attncompare.models.views import AnyCall
 
 CHUNK_CELLS = {"cpu": 2**20, "cuda": 2**26}
 """Attention weights of one model that are asked for at once, by device: a unit may have thousands of tokens."""
@@ -99,7 +99,7 @@ class MergedCall:
     A null key is no token: it stays the last key.
     """
 
-    call: AttentionCall
+    call: AnyCall
     query_units: UnitIndex
     key_units: UnitIndex
     """Over the tokens alone, without a null key."""
@@ -129,14 +129,6 @@ class MergedCall:
     def device(self) -> torch.device:
         """Where its rows are computed."""
         return self.call.device
-
-    def tensors(self) -> list[Tensor]:
-        """Everything it keeps in memory."""
-        return self.call.tensors()
-
-    def finite(self) -> bool:
-        """Whether its rows can be numbers."""
-        return self.call.finite()
 
     def block(self, start: int, stop: int) -> tuple[Float[Tensor, "head query key"], Bool[Tensor, "query key"] | None]:
         """Rows of the units ``start:stop``, and which units they may see: those of which any token sees any token.
@@ -257,7 +249,3 @@ def _grown(total: Tensor | None, more: Tensor) -> Tensor:
     if total is None:
         return more
     return nn.functional.pad(total, (0, more.shape[-1] - total.shape[-1])) + more
-
-
-AnyCall = AttentionCall | MergedCall
-"""What can be asked for rows: of tokens, or of units."""

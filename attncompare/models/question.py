@@ -5,17 +5,20 @@ Knows nothing about how a text is read (:mod:`attncompare.models.reading`) or a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from attncompare.attention import About, AttentionKind, Token
 from attncompare.models.alignment import Alignment
-from attncompare.models.calls import AttentionCall
-from attncompare.models.merged import AnyCall, LeftOut, MergedCall, UnitIndex
+from attncompare.models.merged import LeftOut, MergedCall, UnitIndex
 from attncompare.models.pair import Stack
 from attncompare.models.tokens import Encoding
+from attncompare.models.views import AnyCall
 
 NULL_TOKEN = Token("no token", "", None, None, special=True, sink=True)
 """What stands for the null key of a model with logit sinks."""
+
+ReadBy = Literal["base", "tuned"]
+"""Whose tokens a model reads."""
 
 InputKey = tuple[tuple[str, tuple[int, ...]], ...]
 TraceKey = tuple[str, InputKey, InputKey]
@@ -83,15 +86,20 @@ class PairText:
         return max(len(tokens) for side in (self.base, self.tuned) for tokens in (side.tokens, side.target or ()))
 
     def views(
-        self, base: AttentionCall, tuned: AttentionCall, left_out: Sequence[LeftOut] | None = None
+        self,
+        base: AnyCall,
+        tuned: AnyCall,
+        left_out: Sequence[LeftOut] | None = None,
+        readers: tuple[ReadBy, ReadBy] = ("base", "tuned"),
     ) -> tuple[AnyCall, AnyCall]:
         """One layer of both models over what is compared: the calls themselves, or over units where tokens are merged.
 
-        What is left out of rows is added to ``left_out``, the base's and the tuned model's.
+        What is left out of rows is added to ``left_out``, the base's and the tuned model's. ``readers`` says whose tokens
+        the two calls are over.
         """
         if self.queries.identity and self.keys.identity:
             return base, tuned
-        sides = zip((base, tuned), ("base", "tuned"), left_out or (LeftOut(), LeftOut()), strict=True)
+        sides = zip((base, tuned), readers, left_out or (LeftOut(), LeftOut()), strict=True)
         first, second = (
             MergedCall(
                 call,

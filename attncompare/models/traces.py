@@ -95,18 +95,39 @@ def walk(
             visit(place, base, tuned)
             tell("comparing", 2 * layers + layer + 1, 3 * layers)
         return trace.base.logits, trace.tuned.logits
-    base_side = record_side(pair, question, pair.base, tell, only=question.attention)
-    waiting = [call for _, call in reversed(base_side.calls)]
-    visited = 0
+    kept = record_side(pair, question, pair.base, tell, only=question.attention)
+    return kept.logits, walk_beside(pair, question, kept, pair.tuned, visit, tell)
+
+
+def base_trace(pair: Pair, question: PairText, tell: Progress) -> Trace:
+    """The base's trace of the question's stack, from the cache where both models' fit it."""
+    if _estimated_bytes(pair, question) <= TRACE_LIMIT_BYTES:
+        return pair_trace(pair, question, tell).base
+    return record_side(pair, question, pair.base, tell, only=question.attention)
+
+
+def walk_beside(
+    pair: Pair,
+    question: PairText,
+    trace: Trace,
+    side: Side,
+    visit: Visit,
+    tell: Progress,
+    encoding: Encoding | None = None,
+) -> Tensor | None:
+    """Visit every layer of the question's stack in a trace and, while it runs, in another model of the same shape.
+
+    ``encoding`` is what that model reads, if not what its side of the pair does. Returns the logits of its answer.
+    """
+    waiting = [call for _, call in reversed(trace.stack(question.attention))]
+    layers = len(waiting)
 
     def on_call(place: Place, call: AttentionCall) -> None:
-        nonlocal visited
         if place.attention == question.attention:
             visit(place, waiting.pop(), call)
-            visited += 1
-            tell("comparing", layers + visited, 2 * layers)
+            tell("comparing", 2 * layers - len(waiting), 2 * layers)
 
-    return base_side.logits, _run(pair, question, pair.tuned, on_call)
+    return _run(pair, side, encoding or _read_by(pair, question, side), on_call)
 
 
 def pair_trace(pair: Pair, question: PairText, tell: Progress) -> PairTrace:
@@ -120,9 +141,15 @@ def pair_trace(pair: Pair, question: PairText, tell: Progress) -> PairTrace:
 
 
 def record_side(
-    pair: Pair, question: PairText, side: Side, tell: Progress, done: int = 0, only: AttentionKind | None = None
+    pair: Pair,
+    question: PairText,
+    side: Side,
+    tell: Progress,
+    done: int = 0,
+    only: AttentionKind | None = None,
+    encoding: Encoding | None = None,
 ) -> Trace:
-    """One model's trace, of all its stacks or of one."""
+    """One model's trace, of all its stacks or of one; ``encoding`` as in :func:`walk_beside`."""
     calls: list[tuple[Place, AttentionCall]] = []
     storage = Storage(sum(only in (None, place.attention) for place in side.layout))
     step = "reading the base" if side is pair.base else "reading the tuned model"
@@ -135,7 +162,7 @@ def record_side(
             calls.append((place, storage.keep(call)))
         tell(step, done + seen, 3 * len(side.layout))
 
-    logits = _run(pair, question, side, on_call)
+    logits = _run(pair, side, encoding or _read_by(pair, question, side), on_call)
     return Trace(tuple(calls), logits)
 
 
@@ -157,15 +184,19 @@ def _one_call(pair: Pair, question: PairText, side: Side, layer: int) -> Attenti
         if (place.attention, place.layer) == (question.attention, layer):
             found.append(call)
 
-    _run(pair, question, side, on_call)
+    _run(pair, side, _read_by(pair, question, side), on_call)
     return found[0]
 
 
-def _run(pair: Pair, question: PairText, side: Side, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
+def _read_by(pair: Pair, question: PairText, side: Side) -> Encoding:
+    """What a side reads, if nothing else is said: the base's text, but for the tuned model."""
+    return question.tuned if side is pair.tuned else question.base
+
+
+def _run(pair: Pair, side: Side, encoding: Encoding, on_call: tap.OnCall) -> Float[Tensor, " label"] | None:
     """One recorded pass; the logits of the answer: class logits, or those of the next token."""
-    encoding = question.base if side is pair.base else question.tuned
     _check_embedded(side, encoding)
-    _check_dense(side, question.longest)
+    _check_dense(side, max(len(ids) for ids in (encoding.ids, encoding.target_ids or ())))
     device = torch.device(side.info.device)
     inputs: dict[str, Any] = {name: value.to(device) for name, value in encoding.inputs.items()}
     if pair.output_kind == "next_token" and _keeps_logits(side.model):

@@ -1,0 +1,251 @@
+"""Measuring the noise: random changes, other arithmetic, other trainings and shuffled heads, on one text of a pair."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, Unpack
+
+import numpy as np
+
+from attncompare.analyses.divergence import Divergences
+from attncompare.analyses.noise import DRAWS, Noise, Replicates
+from attncompare.attention import Progress, frozen
+from attncompare.errors import BadInput, PairMismatch, UnsupportedModel
+from attncompare.metrics.floor import ALPHA, FEWEST_DRAWS, smallest_p
+from attncompare.models.calls import AttentionCall
+from attncompare.models.change import Change, changes
+from attncompare.models.draws import DrawnModel
+from attncompare.models.layout import Place
+from attncompare.models.pair import Pair, Side, common_stacks
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
+from attncompare.models.routing import FAILURES
+from attncompare.models.traces import Trace, base_trace, record_side, walk, walk_beside
+from attncompare.models.variants import VARIANTS
+from attncompare.models.views import Fitted, Shuffled
+
+MOST_DRAWS = 999
+
+
+def noise(
+    pair: Pair,
+    text: str,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    replicates: Sequence[Pair] = (),
+    progress: Progress | None = None,
+    **reading: Unpack[Reading],
+) -> Noise:
+    """What the divergence of every head is measured by: is the change on this text more than noise?
+
+    Args:
+        pair: the models.
+        text: what both read; ``reading`` says how, as in :func:`attncompare.compare`.
+        draws: random changes of the base's weights, each as large as the tuning's; 0 for none.
+        seed: of the draws; the same seed, the same floor.
+        replicates: other trainings of the same base, as pairs of that base and each of them.
+        progress: called between layers, may raise to stop.
+
+    Raises:
+        BadInput: as compare; or draws, seed or replicates that can't be used.
+    """
+    _check(draws, seed)
+    question = prepare(pair, text, progress=progress, **reading)
+    return measure(pair, question, draws, seed, replicates, progress)
+
+
+def measure(
+    pair: Pair,
+    question: PairText,
+    draws: int,
+    seed: int,
+    replicates: Sequence[Pair],
+    progress: Progress | None,
+) -> Noise:
+    """:func:`noise` of a text that has been read."""
+    _check(draws, seed)
+    others = [_replicate(pair, other) for other in replicates]
+    tell = progress or _unheard
+    bits, unrelated = _real(pair, question, seed, tell)
+    trace = base_trace(pair, question, tell)
+    numeric, notes = _numeric(pair, question, trace, tell)
+    found, reason = _changes(pair, tell) if draws else ((), None)
+    drawn, error = _draws(pair, question, trace, found, draws, seed, tell)
+    return Noise(
+        about=question.about,
+        layers=question.stack.layers,
+        jsd_bits=bits,
+        draws=drawn,
+        seed=seed,
+        change=_size(found, error) if found else None,
+        numeric=numeric,
+        unrelated=unrelated,
+        replicates=_replicates(pair, question, trace, others, tell) if others else None,
+        notes=(*notes, *([reason] if reason else []), *_remarks(pair, found, len(drawn))),
+        question_key=question.key,
+    )
+
+
+def _check(draws: Any, seed: Any) -> None:
+    for name, value in (("draws", draws), ("seed", seed)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise BadInput(f"Expected {name} to be a whole number from 0 up, got {value!r:.40}.")
+    if 0 < draws < FEWEST_DRAWS or draws > MOST_DRAWS:
+        raise BadInput(
+            f"{draws} draws make no floor: give {FEWEST_DRAWS} to {MOST_DRAWS} ({round(1 / ALPHA) - 1} or more to test by), "
+            "or 0 for none."
+        )
+
+
+def _real(pair: Pair, question: PairText, seed: int, tell: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """The pair's own divergences, and those with the tuned heads shuffled within each layer, none in its place."""
+    real, unrelated = Divergences(question), Divergences(question)
+    chance = np.random.default_rng(seed)
+
+    def visit(place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
+        real.visit(place, base, tuned)
+        shift = int(chance.integers(1, place.heads)) if place.heads > 1 else 0
+        order = [(head + shift) % place.heads for head in range(place.heads)]
+        unrelated.visit(place, base, Shuffled(tuned, order))
+
+    walk(pair, question, visit, tell)
+    return real.bits(), unrelated.bits() if question.stack.heads > 1 else frozen(np.full_like(real.bits(), np.nan))
+
+
+def _numeric(
+    pair: Pair, question: PairText, trace: Trace, tell: Progress
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The base against itself in other arithmetic, and why some of that could not be run."""
+    found, notes = {}, []
+    for done, (name, variant) in enumerate(VARIANTS.items()):
+        within = _within(tell, "repeating the base in other arithmetic", done, len(VARIANTS))
+        of = Divergences(question, ("base", "base"))
+
+        def visit(place: Place, base: AttentionCall, other: AttentionCall, of: Divergences = of) -> None:
+            of.visit(place, base, Fitted(other, base))
+
+        try:
+            side, encoding = variant(pair.base, question.base, pair.max_tokens)
+            walk_beside(pair, question, trace, side, visit, within, encoding)
+            found[name] = of.bits()
+        except FAILURES as error:
+            notes.append(
+                f"The numeric floor is without another {name}: {str(error).rstrip('.') or type(error).__name__}."
+            )
+    return found, tuple(notes)
+
+
+def _changes(pair: Pair, tell: Progress) -> tuple[tuple[Change, ...], str | None]:
+    """What the tuning changed, and why nothing can be drawn if nothing can."""
+    try:
+        found = changes(pair, tell)
+    except UnsupportedModel as error:
+        return (), str(error)
+    return (
+        found,
+        None if found else "The tuned model's weights are the base's, so there is no change to draw another of.",
+    )
+
+
+def _draws(
+    pair: Pair,
+    question: PairText,
+    trace: Trace,
+    found: Sequence[Change],
+    draws: int,
+    seed: int,
+    tell: Progress,
+) -> tuple[np.ndarray, float]:
+    """Divergence of the base under each random change, ``[draw, layer, head]``, and the worst error of their size."""
+    if not found:
+        return frozen(np.empty((0, len(question.stack.layers), question.stack.heads))), 0.0
+    copy = DrawnModel(pair.base.model, found, question.base)
+    side, worst, bits = replace(pair.base, model=copy.model), 0.0, []
+    for index in range(draws):
+        within = _within(tell, "drawing random changes", index, draws)
+        copy.draw(seed, index)
+        worst = worst or copy.worst_error()
+        of = Divergences(question, ("base", "base"))
+        walk_beside(pair, question, trace, side, of.visit, within)
+        bits.append(of.bits())
+    return frozen(np.stack(bits)), worst
+
+
+def _size(found: Sequence[Change], error: float) -> dict[str, Any]:
+    """The size of what the tuning changed, as JSON values."""
+    ranks = [change.rank for change in found if change.rank is not None]
+    return {
+        "weights": len(found),
+        "matrices": len(ranks),
+        "low_rank": all(change.low_rank for change in found),
+        "rank_low": min(ranks, default=None),
+        "rank_high": max(ranks, default=None),
+        "relative_norm": math.hypot(*(c.norm for c in found)) / math.hypot(*(c.weight_norm for c in found)),
+        "worst_norm_error": error,
+    }
+
+
+def _remarks(pair: Pair, found: Sequence[Change], drawn: int) -> list[str]:
+    """What a reader of the floor should know."""
+    said = []
+    if pair.tuned.info.adapter and found and not all(change.low_rank for change in found):
+        said.append(
+            "The adapter is more than low-rank updates of linear layers: of the other layers, merged weights minus the "
+            "base's were matched."
+        )
+    if drawn and smallest_p(drawn) > ALPHA:
+        said.append(f"With {drawn} draws no p is below {smallest_p(drawn):.2g}, so none is given.")
+    return said
+
+
+def _replicate(pair: Pair, other: Pair) -> Pair:
+    """A replicate that can be laid beside the pair.
+
+    Raises:
+        BadInput: it can't.
+    """
+    name = repr(other.tuned.info.id)
+    if other.base.info.content_hash != pair.base.info.content_hash:
+        raise BadInput(f"{name} was tuned from another base than {pair.tuned.info.id!r}: replicates share theirs.")
+    if other.tuned.info.content_hash == pair.tuned.info.content_hash:
+        raise BadInput(f"{name} has the same weights as {pair.tuned.info.id!r}: a replicate is another training.")
+    if other.tuned.tokenizer.get_vocab() != pair.tuned.tokenizer.get_vocab():
+        raise BadInput(f"{name} has another tokenizer than {pair.tuned.info.id!r}: replicates read the same tokens.")
+    try:
+        common_stacks(pair.tuned.layout, other.tuned.layout)
+    except PairMismatch:
+        raise BadInput(f"{name} attends in other layers or heads than {pair.tuned.info.id!r}.") from None
+    return other
+
+
+def _replicates(pair: Pair, question: PairText, trace: Trace, others: Sequence[Pair], tell: Progress) -> Replicates:
+    """Every training against the base and against every other."""
+    sides = [pair.tuned, *(other.tuned for other in others)]
+    pairs = list(combinations(range(len(sides)), 2))
+
+    def beside(kept: Trace, side: Side, of: Divergences, within: Progress) -> np.ndarray:
+        walk_beside(pair, question, kept, side, of.visit, within, question.tuned)
+        return of.bits()
+
+    from_base, between = [], []
+    for done, side in enumerate(sides):
+        within = _within(tell, "comparing trainings", done, len(sides))
+        from_base.append(beside(trace, side, Divergences(question), within))
+    for done, (one, two) in enumerate(pairs):
+        within = _within(tell, "comparing trainings with each other", done, len(pairs))
+        kept = record_side(pair, question, sides[one], within, only=question.attention, encoding=question.tuned)
+        between.append(beside(kept, sides[two], Divergences(question, ("tuned", "tuned")), within))
+    ids = tuple(side.info.id for side in sides)
+    return Replicates(ids, frozen(np.stack(from_base)), frozen(np.stack(between)))
+
+
+def _within(tell: Progress, step: str, done: int, total: int) -> Progress:
+    """Progress of one part of a whole: it says where the whole is, and may stop the work at every layer."""
+    tell(step, done, total)
+    return lambda *_: tell(step, done, total)
+
+
+def _unheard(step: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,130 @@
+"""Random changes as large as the tuning's: a copy of the base whose weights are drawn anew, again and again.
+
+Each draw gives every changed matrix another change of the same singular values, and so of the same norm and rank, between
+random directions (left and right singular vectors uniform over all orthonormal frames: the orthogonal factor of a Gaussian
+matrix, Stewart 1980, The efficient generation of random orthogonal matrices). A vector gets a change of the same norm in a
+random direction. Rows of an embedding keep their number and are turned together: which tokens changed stays what it was.
+It asks "more than a random change of this size?" and never "more than another training run?".
+
+The copy shares every weight that did not change with the base, so draws cost the memory of the others once, however many
+there are. Knows nothing about attention.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attncompare.models.change import Change, acting, is_wrapped
+from attncompare.models.loading import named_tensors
+from attncompare.models.pair import unwrapped
+from attncompare.models.tokens import Encoding
+
+
+class DrawnModel:
+    """A copy of a base whose changed weights can be drawn; the base stays as it is. For one thread at a time."""
+
+    def __init__(self, base: Any, changes: Sequence[Change], encoding: Encoding) -> None:
+        """``encoding``: what will be read; of the embedding of tokens no other rows are drawn."""
+        self.model = sharing(base)
+        bare = unwrapped(self.model)
+        for path in {change.path for change in changes}:
+            if is_wrapped(module := bare.get_submodule(path)):
+                bare.set_submodule(path, acting(module))
+        ids = torch.tensor(sorted({*encoding.ids, *(encoding.target_ids or ())}))
+        tokens = bare.get_input_embeddings().weight
+        self._drawn = []
+        for change in changes:
+            weight = bare.get_submodule(change.path).get_parameter(change.name)
+            own = nn.Parameter(weight.detach().clone(), requires_grad=False)
+            _replace(self.model, weight, own)
+            self._drawn.append(_Drawn(change, weight, own, ids.to(own.device) if weight is tokens else slice(None)))
+
+    def draw(self, seed: int, index: int) -> None:
+        """Change the weights as the ``index``-th draw of ``seed`` does; the same numbers at every call."""
+        device = self._drawn[0].own.device
+        device = device if device.type in ("cpu", "cuda") else torch.device("cpu")
+        number = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0])
+        generator = torch.Generator(device).manual_seed(number)
+        for drawn in self._drawn:
+            drawn.draw(generator)
+
+    def worst_error(self) -> float:
+        """By how much the norm of a weight's change is off now, relative to what it should be, where it is most: in half
+        precision small changes are rounded away."""
+        return max(drawn.error() for drawn in self._drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """One weight that is drawn."""
+
+    change: Change
+    weight: Tensor
+    """The base's, as it acts."""
+    own: Tensor
+    """The copy's."""
+    rows: Any
+    """Which rows of it."""
+
+    def draw(self, generator: torch.Generator) -> None:
+        before = self.weight[self.rows].float()
+        if self.change.tuned is None:
+            moved = random_change(self.change, generator).to(before.device).reshape(before.shape)
+        else:
+            real = self._real()
+            moved = real @ frame(real.shape[-1:] * 2, generator).to(before.device)
+        self.own[self.rows] = (before + moved).to(self.own.dtype)
+
+    def error(self) -> float:
+        wanted = self.change.norm if self.change.tuned is None else float(self._real().norm())
+        found = float((self.own[self.rows].float() - self.weight[self.rows].float()).norm())
+        return abs(found / wanted - 1) if wanted else 0.0
+
+    def _real(self) -> Float[Tensor, "row dim"]:
+        """What the tuning changed in these rows of an embedding; a token that the tuned model lacks has no change."""
+        assert self.change.tuned is not None
+        numbers = torch.arange(len(self.weight), device=self.weight.device)[self.rows]
+        known = (numbers < len(self.change.tuned))[:, None]
+        after = self.change.tuned[numbers.clamp_max(len(self.change.tuned) - 1)].float()
+        return (after - self.weight[self.rows].float()) * known
+
+
+def random_change(change: Change, generator: torch.Generator) -> Tensor:
+    """A random change of the same size as that of a matrix or vector, float32, of shape ``change.shape``."""
+    size = change.size.to(generator.device)
+    if len(change.shape) < 2:
+        direction = torch.randn(change.shape, generator=generator, device=generator.device)
+        return direction / direction.norm() * size
+    *stack, height, width = change.shape
+    left, right = (frame((*stack, side, size.shape[-1]), generator) for side in (height, width))
+    return (left * size[..., None, :]) @ right.mT
+
+
+def frame(shape: Sequence[int], generator: torch.Generator) -> Float[Tensor, "*stack dim rank"]:
+    """Orthonormal columns, uniform over all such frames.
+
+    They are the orthogonal factor of a Gaussian matrix, with the signs that make the other factor's diagonal positive
+    (Mezzadri 2007, How to generate random matrices from the classical compact groups, section 5).
+    """
+    q, r = torch.linalg.qr(torch.randn(*shape, generator=generator, device=generator.device))
+    return q * r.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
+
+
+def sharing(model: Any, own: dict[int, Tensor] | None = None) -> Any:
+    """A copy with modules of its own around the same tensors, but for those that ``own`` has others for, by id."""
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in named_tensors(model).values()}
+    return copy.deepcopy(model, memo | (own or {}))
+
+
+def _replace(model: nn.Module, old: Tensor, new: nn.Parameter) -> None:
+    """Put a parameter wherever another one is used: tied weights stay tied."""
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter is old:
+                setattr(module, name, new)
