@@ -1,17 +1,17 @@
 """Random changes as large as the tuning's: a copy of the base whose weights are drawn anew, again and again.
 
 Each draw gives every changed matrix another change of the same singular values, and so of the same norm and rank, between
-random directions (left and right singular vectors uniform over all orthonormal frames: the orthogonal factor of a Gaussian
-matrix, Stewart 1980, The efficient generation of random orthogonal matrices). A vector gets a change of the same norm in a
-random direction. Rows of an embedding keep their number and are turned together: which tokens changed stays what it was.
-It asks "more than a random change of this size?" and never "more than another training run?".
+random directions: its left and right singular vectors are uniform over all orthonormal frames. A vector gets a change of
+the same norm in a random direction. The rows of an embedding are turned together, so that each keeps its norm: which tokens
+changed stays what it was. It asks "more than a random change of this size?" and never "more than another training run?": a training
+picks its directions by what the texts put into each layer, and moves heads far more than a random change does.
 
 The copy shares every weight that did not change with the base, so draws cost the memory of the others once, however many
 there are. Knows nothing about attention.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +44,16 @@ class DrawnModel:
             own = nn.Parameter(weight.detach().clone(), requires_grad=False)
             _replace(self.model, weight, own)
             self._drawn.append(_Drawn(change, weight, own, ids.to(own.device) if weight is tokens else slice(None)))
+        self._widest = widest(changes)
 
     def draw(self, seed: int, index: int) -> None:
         """Change the weights as the ``index``-th draw of ``seed`` does; the same numbers at every call."""
         device = self._drawn[0].own.device
         device = device if device.type in ("cpu", "cuda") else torch.device("cpu")
         number = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0])
-        generator = torch.Generator(device).manual_seed(number)
+        frames = Frames(torch.Generator(device).manual_seed(number), self._widest)
         for drawn in self._drawn:
-            drawn.draw(generator)
+            drawn.draw(frames)
 
     def worst_error(self) -> float:
         """By how much the norm of a weight's change is off now, relative to what it should be, where it is most: in half
@@ -72,13 +73,13 @@ class _Drawn:
     rows: Any
     """Which rows of it."""
 
-    def draw(self, generator: torch.Generator) -> None:
+    def draw(self, frames: "Frames") -> None:
         before = self.weight[self.rows].float()
         if self.change.tuned is None:
-            moved = random_change(self.change, generator).to(before.device).reshape(before.shape)
+            moved = random_change(self.change, frames).to(before.device).reshape(before.shape)
         else:
             real = self._real()
-            moved = real @ frame(real.shape[-1:] * 2, generator).to(before.device)
+            moved = real @ frames.draw(real.shape[-1:], real.shape[-1]).to(before.device)
         self.own[self.rows] = (before + moved).to(self.own.dtype)
 
     def error(self) -> float:
@@ -95,25 +96,58 @@ class _Drawn:
         return (after - self.weight[self.rows].float()) * known
 
 
-def random_change(change: Change, generator: torch.Generator) -> Tensor:
+class Frames:
+    """Random frames: orthonormal columns, uniform over all such frames.
+
+    A frame is the orthogonal factor of a Gaussian matrix, with the signs that make the other factor's diagonal positive
+    (Mezzadri 2007, How to generate random matrices from the classical compact groups, section 5). That takes long for a
+    large matrix, so one is drawn for each height, and each user gets its rows in another random order with other random
+    signs: such a frame is uniform too, and uncorrelated with the others.
+    """
+
+    def __init__(self, generator: torch.Generator, widest: Mapping[int, int]) -> None:
+        """``widest``: for each height the most columns that will be asked for."""
+        self.generator = generator
+        self._widest = widest
+        self._drawn: dict[int, Tensor] = {}
+
+    def draw(self, shape: Sequence[int], rank: int) -> Float[Tensor, "*shape rank"]:
+        """A frame of ``rank`` columns as high as the last axis of ``shape``, or a stack of them."""
+        if shape[-1] not in self._drawn:
+            self._drawn[shape[-1]] = self._frame(shape[-1])
+        order, signs = self._random(shape).argsort(-1), 1 - 2 * (self._random(shape) < 0.5).float()
+        return self._drawn[shape[-1]][:, :rank][order] * signs[..., None]
+
+    def _frame(self, height: int) -> Float[Tensor, "height rank"]:
+        size = (height, self._widest[height])
+        gaussian = torch.randn(size, generator=self.generator, device=self.generator.device)
+        q, r = torch.linalg.qr(gaussian)
+        return q * r.diagonal().sign()
+
+    def _random(self, shape: Sequence[int]) -> Tensor:
+        return torch.rand(*shape, generator=self.generator, device=self.generator.device)
+
+
+def widest(changes: Iterable[Change]) -> dict[int, int]:
+    """For each height of the frames that draws of these changes take, the most columns."""
+    found: dict[int, int] = {}
+    for change in changes:
+        if change.tuned is not None:
+            found[change.shape[-1]] = change.shape[-1]
+        for height in change.shape[-2:] if change.rank else ():
+            found[height] = max(found.get(height, 0), change.rank or 0)
+    return found
+
+
+def random_change(change: Change, frames: Frames) -> Tensor:
     """A random change of the same size as that of a matrix or vector, float32, of shape ``change.shape``."""
-    size = change.size.to(generator.device)
+    size = change.size.to(frames.generator.device)
     if len(change.shape) < 2:
-        direction = torch.randn(change.shape, generator=generator, device=generator.device)
+        direction = torch.randn(change.shape, generator=frames.generator, device=size.device)
         return direction / direction.norm() * size
     *stack, height, width = change.shape
-    left, right = (frame((*stack, side, size.shape[-1]), generator) for side in (height, width))
+    left, right = (frames.draw((*stack, side), size.shape[-1]) for side in (height, width))
     return (left * size[..., None, :]) @ right.mT
-
-
-def frame(shape: Sequence[int], generator: torch.Generator) -> Float[Tensor, "*stack dim rank"]:
-    """Orthonormal columns, uniform over all such frames.
-
-    They are the orthogonal factor of a Gaussian matrix, with the signs that make the other factor's diagonal positive
-    (Mezzadri 2007, How to generate random matrices from the classical compact groups, section 5).
-    """
-    q, r = torch.linalg.qr(torch.randn(*shape, generator=generator, device=generator.device))
-    return q * r.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
 
 
 def sharing(model: Any, own: dict[int, Tensor] | None = None) -> Any:
