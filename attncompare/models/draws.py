@@ -3,8 +3,8 @@
 Each draw gives every changed matrix another change of the same singular values, and so of the same norm and rank, between
 random directions: its left and right singular vectors are uniform over all orthonormal frames. A vector gets a change of
 the same norm in a random direction. The rows of an embedding are turned together, so that each keeps its norm: which tokens
-changed stays what it was. It asks "more than a random change of this size?" and never "more than another training run?": a training
-picks its directions by what the texts put into each layer, and moves heads far more than a random change does.
+changed stays what it was. It asks "more than a random change of this size?" and never "more than another training run?": a
+training picks its directions by what texts put into each layer, and moves heads far more than a random change does.
 
 The copy shares every weight that did not change with the base, so draws cost the memory of the others once, however many
 there are. Knows nothing about attention.

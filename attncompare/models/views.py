@@ -5,7 +5,7 @@ Knows nothing about models or tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +14,7 @@ from torch import Tensor
 from attncompare.models.calls import AttentionCall
 
 
+@runtime_checkable
 class AnyCall(Protocol):
     """What can be asked for the rows of one layer: of tokens or of units, as they are or seen in another way."""
 
