@@ -147,18 +147,22 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
 
 def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.Module) -> Change | None:
     """The change of one weight that is not known from factors; None if it can't be laid beside the tuned one."""
-    embeds = isinstance(holder, nn.Embedding)
-    if not embeds and other.shape != weight.shape:
+    if isinstance(holder, nn.Embedding):
+        rows = min(len(other), len(weight))  # a vocabulary may have grown
+        change = other[:rows].float() - weight[:rows].float()
+        size = torch.empty(0)
+    elif other.shape != weight.shape:
         return None
-    rows = min(len(other), len(weight))  # a vocabulary may have grown
-    change = other[:rows].float() - weight[:rows].float()
-    shape = (rows, weight[0].numel()) if isinstance(holder, _ConvNd) else tuple(weight.shape)
-    size = torch.empty(0) if embeds else _size(change.reshape(shape))
+    else:
+        change = other.float() - weight.float()
+        change = change.flatten(1) if isinstance(holder, _ConvNd) and change.ndim > 1 else change
+        size = _size(change)
     norms = float(change.norm()), float(weight.float().norm())
-    return Change(path, name, shape, size, *norms, tuned=other.detach() if embeds else None)
+    tuned = other.detach() if isinstance(holder, nn.Embedding) else None
+    return Change(path, name, tuple(change.shape), size, *norms, tuned=tuned)
 
 
-def _size(change: Float[Tensor, "*stack row column"]) -> Float[Tensor, "*stack rank"]:
+def _size(change: Float[Tensor, "*shape"]) -> Float[Tensor, "*stack rank"]:
     """Singular values above rounding, of a matrix or of each in a stack; the norm of a vector."""
     if change.ndim < 2:
         return change.norm().reshape(1)
