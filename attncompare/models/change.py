@@ -158,7 +158,7 @@ def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.M
     return Change(path, name, shape, size, *norms, tuned=other.detach() if embeds else None)
 
 
-def _size(change: Float[Tensor, "*stack row column"]) -> Float[Tensor, "*stack rank"]:
+def _size(change: Float[Tensor, "*axes"]) -> Float[Tensor, "*stack rank"]:
     """Singular values above rounding, of a matrix or of each in a stack; the norm of a vector."""
     if change.ndim < 2:
         return change.norm().reshape(1)

@@ -196,7 +196,7 @@ RUNS, DRAWS, HEADS = 2000, 39, 12
 
 
 def chance_runs(seed: int) -> np.ndarray:
-    """``[run, draw, 1, head]``: exchangeable, skewed, with a common factor in all heads of a draw; draw 0 plays the change."""
+    """``[run, draw, 1, head]``: exchangeable, skewed, a common factor in all heads of a draw; draw 0 plays the change."""
     chance = np.random.default_rng(seed)
     common = chance.gamma(1.5, size=(RUNS, DRAWS + 1, 1, 1))
     own = chance.gamma(0.7, size=(RUNS, DRAWS + 1, 1, HEADS))
