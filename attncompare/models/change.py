@@ -138,7 +138,7 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
         if other is None or other.data_ptr() == weight.data_ptr() or torch.equal(other, weight):
             continue
         if not (weight.is_floating_point() and other.is_floating_point()):
-            kind = str(weight.dtype).removeprefix("torch.")
+            kind = str((other if weight.is_floating_point() else weight).dtype).removeprefix("torch.")
             raise UnsupportedModel(f"{path}.{name} is quantised ({kind}), so it can't be changed at random.")
         change = _change_of(path, name, weight, other, first.get_submodule(name.rpartition(".")[0]))
         if change is not None:
