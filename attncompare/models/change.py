@@ -152,6 +152,8 @@ def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.M
         return None
     rows = min(len(other), len(weight))  # a vocabulary may have grown
     change = other[:rows].float() - weight[:rows].float()
+    if not change.any():
+        return None
     shape = (rows, weight[0].numel()) if isinstance(holder, _ConvNd) else tuple(weight.shape)
     size = torch.empty(0) if embeds else _size(change.reshape(shape))
     norms = float(change.norm()), float(weight.float().norm())
