@@ -1,0 +1,115 @@
+"""Is it real? Every head's divergence beside its own random changes, on one logarithmic axis of bits.
+
+Above, a dot for every head, so that nobody takes the rows below for all of them; below, a row for each of the heads that
+moved most. What is filled moved beyond a random change, what is hollow did not: the picture reads without colours.
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from attncompare.analyses.noise import Noise
+from attncompare.analyses.verdict import caution
+from attncompare.attention import head_name
+from attncompare.metrics.floor import ALPHA
+from attncompare.plots.canvas import BODY, DPI, LINE, PAD, TITLE, card, footer, lines, write
+from attncompare.plots.cells import holes
+from attncompare.plots.floors import heads_named, times
+from attncompare.plots.labels import wrap
+from attncompare.plots.noise_layout import CARD, Places, columns, outside, places
+from attncompare.plots.noise_marks import KEY_LINE, draw_key, entries, key_rows
+from attncompare.plots.noise_rows import draw_axis, draw_lanes, draw_rows
+from attncompare.plots.scope import scope
+
+_TITLE_LINE = 34  # distance of two lines of title, in pixels
+_CEILING = 44  # room below the rows for the words about unrelated heads
+
+
+def noise(noise: Noise, *, limits: tuple[float, float] | None = None) -> Figure:
+    """The heads that moved most, each beside its own floor; and all heads in a strip above.
+
+    ``limits`` are the ends of the axis, in bits, both above 0 (default: from the data).
+    """
+    at, inner = places(noise, limits), CARD - 2 * PAD
+    title = wrap(noise.sentence(), inner, TITLE, DPI, bold=True)
+    gold = lines(noise.replicates.sentence(), inner) if noise.replicates else []
+    key = key_rows(entries(noise, at.limits[0]), inner)
+    below = lines(_footnote(noise, at), inner)
+    told = PAD + 22 + _TITLE_LINE * (len(title) - 1) + LINE + 6
+    named = told + LINE * len(gold)
+    top = named + KEY_LINE * len(key) + 28
+    figure = card(CARD, top + at.height + _CEILING + LINE * len(below) + PAD - 8)
+    for index, line in enumerate(title):
+        write(figure, PAD, PAD + 22 + _TITLE_LINE * index, line, points=TITLE, fontweight="bold")
+    for index, line in enumerate(gold):
+        write(figure, PAD, told + LINE * index, line, points=BODY)
+    draw_key(figure, key, named)
+    axes = draw_axis(figure, noise, at, top)
+    draw_lanes(figure, axes, noise, at, top)
+    draw_rows(figure, axes, noise, at, top)
+    footer(figure, top + at.height + _CEILING, below)
+    return figure
+
+
+def noise_alt(noise: Noise) -> str:
+    """What the picture of :func:`noise` shows, in words and true numbers."""
+    at, about = places(noise), scope(noise.about)
+    start = f"Rows for {len(at.rows)} of {noise.jsd_bits.size} {about.of('heads')}: divergence in bits on a log scale."
+    if not at.rows:
+        return f"{start} No head was measured."
+    said = [start, noise.sentence()]
+    if noise.testable:
+        beyond, rest = ([cell for cell, _ in at.rows if noise.moved[cell] == moved] for moved in (True, False))
+        said.append(f"Largest beyond: {_listed(noise, beyond[:3])}." if beyond else "")
+        said.append(f"Largest within: {_listed(noise, rest[:3])}." if rest else "")
+    else:
+        said.append(f"Largest: {_listed(noise, [cell for cell, _ in at.rows[:3]])}.")
+    said.append(noise.replicates.sentence() if noise.replicates else "")
+    said.append(f"Unrelated heads: {noise.ceiling_bits:.2g}." if np.isfinite(noise.ceiling_bits) else "")
+    arithmetic = noise.numeric_bits[np.isfinite(noise.numeric_bits)]
+    said.append(f"Arithmetic alone: at most {arithmetic.max():.2g}." if arithmetic.size else "")
+    said += [_unmeasured(noise), *noise.notes, holes(noise.layers), about.remark()]
+    return " ".join(part for part in said if part)
+
+
+def _listed(noise: Noise, cells: list[tuple[int, int]]) -> str:
+    return "; ".join(_described(noise, *cell) for cell in cells)
+
+
+def _described(noise: Noise, row: int, head: int) -> str:
+    said = f"{head_name(noise.layers[row], head)} {noise.jsd_bits[row, head]:.2g}"
+    if noise.floor is None:
+        return said
+    said += f", {times(noise.floor.multiple[row, head])} the mean of its random changes"
+    return f"{said}, p {noise.floor.p[row, head]:.2g}" if noise.testable else said
+
+
+def _footnote(noise: Noise, at: Places) -> str:
+    named = columns(noise)
+    said = [_drawn(noise)]
+    if "× floor" in named:
+        said.append("× floor: divergence divided by the mean of the band.")
+    if "p" in named:
+        said.append("p: how often chance alone lifts any head of the model as far above its own band, in its spread.")
+        if (np.isfinite(noise.jsd_bits) & (noise.floor.p <= ALPHA) & ~noise.moved).any():
+            said.append("A head that arithmetic alone moves as far is within, whatever its p.")
+    if outside(noise, at):
+        said.append("At an end of the axis: beyond it, or 0.")
+    said += [_unmeasured(noise), *noise.notes, caution(noise), holes(noise.layers), scope(noise.about).remark()]
+    return " ".join(part for part in said if part)
+
+
+def _drawn(noise: Noise) -> str:
+    """What the random changes were."""
+    if noise.change is None or not len(noise.draws):
+        return ""
+    low, high = noise.change["rank_low"], noise.change["rank_high"]
+    rank = f"{low}" if low == high else f"{low} to {high}"
+    return (
+        f"A random change turns the tuning's change of {noise.change['matrices']} weight matrices in random directions, "
+        f"its size and rank ({rank}) kept."
+    )
+
+
+def _unmeasured(noise: Noise) -> str:
+    missing = int((~np.isfinite(noise.jsd_bits)).sum())
+    return f"{heads_named(missing)} {'was' if missing == 1 else 'were'} not measured." if missing else ""

@@ -1,0 +1,157 @@
+"""What the picture of noise shows where: groups of heads, the ends of the axis, stacks of dots, rows.
+
+Pixels below the top of the axes. Knows nothing about drawing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attncompare.analyses.noise import Noise
+from attncompare.plots.canvas import PAD
+from attncompare.plots.floors import heads_named
+
+ROWS = 18
+"""Heads that get a row of their own, at most."""
+_OTHERS = 5  # rows kept for heads within where those beyond would fill the picture
+NAME, BARS, COLUMN = 150, 620, 96
+"""Room for names, length of the axis, width of a column of numbers."""
+CARD = 2 * PAD + NAME + BARS + 3 * COLUMN
+DOT = 9
+"""Diameter of a dot of the strip."""
+_ROW, _DOUBLE = 28, 42  # height of a row, and of one with replicates below
+_HEADING, _GAP = 46, 16
+_LANE = 100  # what a lane of dots is at most stacked to
+_DECADES = 5  # the longest axis
+
+Cell = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Heads of one kind, by divergence."""
+
+    name: str
+    """As the strip calls them; empty where nothing tells heads apart."""
+    cells: tuple[Cell, ...]
+    """Row and head in the arrays."""
+    shown: int
+    """How many of them get a row."""
+
+    @property
+    def heading(self) -> str:
+        """What stands above its rows."""
+        many = heads_named(len(self.cells))
+        said = f"{many} {self.name} a random change" if self.name else many
+        if self.shown == len(self.cells):
+            return said
+        return f"{said}: the largest" if self.shown == 1 else f"{said}: the {self.shown} largest"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where the dots of all heads of a group stand."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    dots: tuple[float, ...]
+    """The y of each."""
+    middle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is drawn where."""
+
+    lanes: tuple[Lane, ...]
+    headings: tuple[tuple[str, float], ...]
+    rows: tuple[tuple[Cell, float], ...]
+    """Heads with a row, and the middle of their band; a second band for replicates stands below."""
+    limits: tuple[float, float]
+    height: float
+
+
+def groups(noise: Noise) -> tuple[Group, ...]:
+    """Heads beyond a random change and heads within, or all measured heads where that was not tested."""
+    bits = np.nan_to_num(noise.jsd_bits, nan=-1.0)
+    order = np.argsort(-bits, axis=None, kind="stable")[: int(np.isfinite(noise.jsd_bits).sum())]
+    cells = [(int(row), int(head)) for row, head in zip(*np.unravel_index(order, bits.shape), strict=True)]
+    if not noise.testable:
+        return (Group("", tuple(cells), min(len(cells), ROWS)),)
+    beyond = tuple(cell for cell in cells if noise.moved[cell])
+    rest = tuple(cell for cell in cells if not noise.moved[cell])
+    first = min(len(beyond), ROWS - min(len(rest), _OTHERS))
+    return Group("beyond", beyond, first), Group("within", rest, min(len(rest), ROWS - first))
+
+
+def columns(noise: Noise) -> tuple[str, ...]:
+    """The numbers behind each row: those that were measured."""
+    return ("bits", *(["× floor"] if noise.floor else []), *(["p"] if noise.testable else []))
+
+
+def places(noise: Noise, limits: tuple[float, float] | None = None) -> Places:
+    """The strip of all heads, then rows for some; ``limits`` are the ends of the axis, in bits."""
+    kinds = groups(noise)
+    limits = limits or _ends(noise, [cell for kind in kinds for cell in kind.cells[: kind.shown]])
+    y, lanes, headings, rows = 10.0, [], [], []
+    for kind in kinds:
+        levels = _stacked(across(noise.jsd_bits[tuple(np.transpose(kind.cells))], limits)) if kind.cells else [0]
+        pitch = min(DOT + 1.0, _LANE / (max(levels) + 1))
+        bottom = y + pitch * max(levels) + DOT
+        dots = tuple(bottom - DOT / 2 - pitch * level for level in levels)
+        lanes.append(Lane(kind.name, kind.cells, dots if kind.cells else (), bottom - DOT / 2))
+        y = bottom + 12
+    height = _DOUBLE if noise.replicates else _ROW
+    for kind in kinds:
+        if not kind.shown:
+            continue
+        y += _HEADING
+        headings.append((kind.heading, y - 12))
+        rows += [(cell, y + height * index + _ROW / 2) for index, cell in enumerate(kind.cells[: kind.shown])]
+        y += height * kind.shown
+    return Places(tuple(lanes), tuple(headings), tuple(rows), limits, y + _GAP)
+
+
+def across(bits: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Pixels from the left end of the axis; what lies beyond an end stands on it."""
+    low, high = limits
+    return np.asarray(np.log(np.clip(bits, low, high) / low) / np.log(high / low) * BARS)
+
+
+def outside(noise: Noise, at: Places) -> bool:
+    """Whether any divergence or random change stands at an end of the axis because it lies beyond."""
+    shown = _shown(noise, [cell for cell, _ in at.rows])
+    return bool(((shown < at.limits[0]) | (shown > at.limits[1])).any())
+
+
+def _ends(noise: Noise, cells: list[Cell]) -> tuple[float, float]:
+    """Room for everything that is drawn, but for arithmetic and what is tiny beside the rest."""
+    shown = np.append(_shown(noise, cells), noise.ceiling_bits)
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    if not shown.size:
+        return 1e-3, 1.0
+    high = float(shown.max()) * 1.3
+    return max(float(shown.min()) / 1.3, high / 10**_DECADES), high
+
+
+def _shown(noise: Noise, cells: list[Cell]) -> np.ndarray:
+    """Divergences of all heads, random changes and replicates of those with a row; finite ones."""
+    parts = [noise.jsd_bits.ravel()]
+    if cells:
+        at = (slice(None), *np.transpose(cells))
+        others = [noise.replicates.from_base, noise.replicates.between] if noise.replicates else []
+        parts += [values[at].ravel() for values in (noise.draws, *others)]
+    together = np.concatenate(parts)
+    return np.asarray(together[np.isfinite(together)])
+
+
+def _stacked(pixels: np.ndarray) -> list[int]:
+    """The lowest level at which each dot, placed from left to right, does not touch the one before."""
+    ends: list[float] = []
+    levels = [0] * len(pixels)
+    for index in np.argsort(pixels, kind="stable").tolist():
+        free = (level for level, end in enumerate(ends) if pixels[index] >= end)
+        level = next(free, len(ends))
+        ends[level : level + 1] = [float(pixels[index]) + DOT + 1]
+        levels[index] = level
+    return levels
