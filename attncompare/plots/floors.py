@@ -33,6 +33,15 @@ def multiple(noise: Noise, row: int, head: int) -> str:
     return f"{times(float(noise.floor.multiple[row, head]))} floor" if noise.floor else ""
 
 
+def small(bits: float) -> str:
+    """A divergence of any size in few characters.
+
+    >>> small(0.0123), small(2.4e-8), small(0.0)
+    ('0.012', '2e-8', '0')
+    """
+    return f"{bits:.2g}" if bits >= 1e-4 or bits == 0 else f"{bits:.0e}".replace("e-0", "e-")
+
+
 def heads_named(count: int) -> str:
     """So many heads.
 

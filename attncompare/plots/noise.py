@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.verdict import caution
 from attncompare.attention import head_name
-from attncompare.metrics.floor import ALPHA
+from attncompare.metrics.floor import ALPHA, smallest_p
 from attncompare.plots.canvas import BODY, DPI, LINE, PAD, TITLE, card, footer, lines, write
 from attncompare.plots.cells import holes
-from attncompare.plots.floors import heads_named, times
+from attncompare.plots.colors import MUTED
+from attncompare.plots.floors import heads_named, small, times
 from attncompare.plots.labels import wrap
 from attncompare.plots.noise_layout import CARD, Places, columns, outside, places
 from attncompare.plots.noise_marks import KEY_LINE, draw_key, entries, key_rows
@@ -30,18 +31,20 @@ def noise(noise: Noise, *, limits: tuple[float, float] | None = None) -> Figure:
     ``limits`` are the ends of the axis, in bits, both above 0 (default: from the data).
     """
     at, inner = places(noise, limits), CARD - 2 * PAD
-    title = wrap(noise.sentence(), inner, TITLE, DPI, bold=True)
-    gold = lines(noise.replicates.sentence(), inner) if noise.replicates else []
+    answer, _, tested = noise.sentence().partition(" (")
+    title = wrap(answer, inner, TITLE, DPI, bold=True)
+    told = [tested.removesuffix(").")] if tested else []
+    told += lines(noise.replicates.sentence(), inner) if noise.replicates else []
     key = key_rows(entries(noise, at.limits[0]), inner)
     below = lines(_footnote(noise, at), inner)
-    told = PAD + 22 + _TITLE_LINE * (len(title) - 1) + LINE + 6
-    named = told + LINE * len(gold)
-    top = named + KEY_LINE * len(key) + 28
+    under = PAD + 22 + _TITLE_LINE * (len(title) - 1) + LINE + 4
+    named = under + LINE * len(told) + (8 if told else 2)
+    top = named + KEY_LINE * len(key) + 26
     figure = card(CARD, top + at.height + _CEILING + LINE * len(below) + PAD - 8)
     for index, line in enumerate(title):
         write(figure, PAD, PAD + 22 + _TITLE_LINE * index, line, points=TITLE, fontweight="bold")
-    for index, line in enumerate(gold):
-        write(figure, PAD, told + LINE * index, line, points=BODY)
+    for index, line in enumerate(told):
+        write(figure, PAD, under + LINE * index, line, points=BODY, color=MUTED)
     draw_key(figure, key, named)
     axes = draw_axis(figure, noise, at, top)
     draw_lanes(figure, axes, noise, at, top)
@@ -66,7 +69,7 @@ def noise_alt(noise: Noise) -> str:
     said.append(noise.replicates.sentence() if noise.replicates else "")
     said.append(f"Unrelated heads: {noise.ceiling_bits:.2g}." if np.isfinite(noise.ceiling_bits) else "")
     arithmetic = noise.numeric_bits[np.isfinite(noise.numeric_bits)]
-    said.append(f"Arithmetic alone: at most {arithmetic.max():.2g}." if arithmetic.size else "")
+    said.append(f"Arithmetic alone: at most {small(float(arithmetic.max()))}." if arithmetic.size else "")
     said += [_unmeasured(noise), *noise.notes, holes(noise.layers), about.remark()]
     return " ".join(part for part in said if part)
 
@@ -76,7 +79,7 @@ def _listed(noise: Noise, cells: list[tuple[int, int]]) -> str:
 
 
 def _described(noise: Noise, row: int, head: int) -> str:
-    said = f"{head_name(noise.layers[row], head)} {noise.jsd_bits[row, head]:.2g}"
+    said = f"{head_name(noise.layers[row], head)} {small(float(noise.jsd_bits[row, head]))}"
     if noise.floor is None:
         return said
     said += f", {times(noise.floor.multiple[row, head])} the mean of its random changes"
@@ -87,11 +90,18 @@ def _footnote(noise: Noise, at: Places) -> str:
     named = columns(noise)
     said = [_drawn(noise)]
     if "× floor" in named:
-        said.append("× floor: divergence divided by the mean of the band.")
+        said.append("× floor: divergence divided by the mean of its random changes.")
     if "p" in named:
-        said.append("p: how often chance alone lifts any head of the model as far above its own band, in its spread.")
+        said.append(
+            "p: how often a random change lifts any head of the model as many standard deviations above its floor; "
+            f"{smallest_p(len(noise.draws)):.2g} is the least that {len(noise.draws)} can show."
+        )
         if (np.isfinite(noise.jsd_bits) & (noise.floor.p <= ALPHA) & ~noise.moved).any():
             said.append("A head that arithmetic alone moves as far is within, whatever its p.")
+    if at.limits[0] < noise.ceiling_bits <= at.limits[1]:
+        said.append(
+            "Dashed: what heads that have nothing to do with each other give, where the scale ends on this text."
+        )
     if outside(noise, at):
         said.append("At an end of the axis: beyond it, or 0.")
     said += [_unmeasured(noise), *noise.notes, caution(noise), holes(noise.layers), scope(noise.about).remark()]

@@ -17,11 +17,10 @@ _OTHERS = 5  # rows kept for heads within where those beyond would fill the pict
 NAME, BARS, COLUMN = 150, 620, 96
 """Room for names, length of the axis, width of a column of numbers."""
 CARD = 2 * PAD + NAME + BARS + 3 * COLUMN
-DOT = 9
-"""Diameter of a dot of the strip."""
+_DOTS = (9.0, 7.0, 5.0)  # diameters of a dot of the strip, the largest that leaves room
 _ROW, _DOUBLE = 28, 42  # height of a row, and of one with replicates below
 _HEADING, _GAP = 46, 16
-_LANE = 100  # what a lane of dots is at most stacked to
+_LANE = 120  # what a lane of dots is at most stacked to
 _DECADES = 5  # the longest axis
 
 Cell = tuple[int, int]
@@ -68,6 +67,8 @@ class Places:
     rows: tuple[tuple[Cell, float], ...]
     """Heads with a row, and the middle of their band; a second band for replicates stands below."""
     limits: tuple[float, float]
+    dot: float
+    """Diameter of a dot of the strip."""
     height: float
 
 
@@ -93,23 +94,21 @@ def places(noise: Noise, limits: tuple[float, float] | None = None) -> Places:
     """The strip of all heads, then rows for some; ``limits`` are the ends of the axis, in bits."""
     kinds = groups(noise)
     limits = limits or _ends(noise, [cell for kind in kinds for cell in kind.cells[: kind.shown]])
-    y, lanes, headings, rows = 10.0, [], [], []
-    for kind in kinds:
-        levels = _stacked(across(noise.jsd_bits[tuple(np.transpose(kind.cells))], limits)) if kind.cells else [0]
-        pitch = min(DOT + 1.0, _LANE / (max(levels) + 1))
-        bottom = y + pitch * max(levels) + DOT
-        dots = tuple(bottom - DOT / 2 - pitch * level for level in levels)
-        lanes.append(Lane(kind.name, kind.cells, dots if kind.cells else (), bottom - DOT / 2))
-        y = bottom + 12
+    dot, stacks = _stacks(noise, kinds, limits)
+    headings: list[tuple[str, float]] = [(_everyone(kinds), _HEADING - 14.0)]
+    y, lanes, rows = _HEADING - 4.0, [], []
+    for kind, stack in zip(kinds, stacks, strict=True):
+        bottom = y + max(stack, default=0) + dot / 2 + 6
+        lanes.append(Lane(kind.name, kind.cells, tuple(bottom - up for up in stack), bottom))
+        y = bottom + 14
     height = _DOUBLE if noise.replicates else _ROW
     for kind in kinds:
-        if not kind.shown:
-            continue
-        y += _HEADING
-        headings.append((kind.heading, y - 12))
-        rows += [(cell, y + height * index + _ROW / 2) for index, cell in enumerate(kind.cells[: kind.shown])]
-        y += height * kind.shown
-    return Places(tuple(lanes), tuple(headings), tuple(rows), limits, y + _GAP)
+        if kind.shown:
+            y += _HEADING
+            headings.append((kind.heading, y - 14))
+            rows += [(cell, y + height * index + _ROW / 2) for index, cell in enumerate(kind.cells[: kind.shown])]
+            y += height * kind.shown
+    return Places(tuple(lanes), tuple(headings), tuple(rows), limits, dot, y + _GAP)
 
 
 def across(bits: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
@@ -145,13 +144,30 @@ def _shown(noise: Noise, cells: list[Cell]) -> np.ndarray:
     return np.asarray(together[np.isfinite(together)])
 
 
-def _stacked(pixels: np.ndarray) -> list[int]:
+def _everyone(kinds: tuple[Group, ...]) -> str:
+    """What stands above the strip."""
+    many = sum(len(kind.cells) for kind in kinds)
+    return f"All {heads_named(many)}, a dot each" if many > 1 else heads_named(many)
+
+
+def _stacks(noise: Noise, kinds: tuple[Group, ...], limits: tuple[float, float]) -> tuple[float, list[list[float]]]:
+    """The diameter of the dots, and for each group how high above the lowest each of its dots stands."""
+    pixels = [across(np.array([noise.jsd_bits[cell] for cell in kind.cells]), limits) for kind in kinds]
+    for dot in _DOTS:
+        levels = [_levels(lane, dot + 1) for lane in pixels]
+        highest = max((max(lane, default=0) for lane in levels), default=0)
+        if highest * (dot + 1) <= _LANE:
+            break
+    pitch = min(dot + 1, _LANE / max(highest, 1))
+    return dot, [[level * pitch for level in lane] for lane in levels]
+
+
+def _levels(pixels: np.ndarray, apart: float) -> list[int]:
     """The lowest level at which each dot, placed from left to right, does not touch the one before."""
     ends: list[float] = []
     levels = [0] * len(pixels)
     for index in np.argsort(pixels, kind="stable").tolist():
-        free = (level for level, end in enumerate(ends) if pixels[index] >= end)
-        level = next(free, len(ends))
-        ends[level : level + 1] = [float(pixels[index]) + DOT + 1]
+        level = next((level for level, end in enumerate(ends) if pixels[index] >= end), len(ends))
+        ends[level : level + 1] = [float(pixels[index]) + apart]
         levels[index] = level
     return levels

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from attncompare.analyses.noise import Noise
 from attncompare.plots.canvas import BODY, DPI, LINE, PAD, box, write
 from attncompare.plots.colors import BETWEEN, FLOOR, INK, MUTED, TUNED
+from attncompare.plots.floors import small
 from attncompare.plots.labels import width
 
 BAND, THIN = 14, 8
@@ -50,7 +51,7 @@ def between(axes: Axes, y: Any, low: Any, high: Any) -> None:
     axes.barh(
         y, np.subtract(high, low), THIN, low, facecolor="white", edgecolor=BETWEEN, linewidth=0.8, hatch="//////",
         zorder=2, label="between",
-    ).patches  # fmt: skip
+    )  # fmt: skip
 
 
 def arithmetic(axes: Axes, x: Any, y: Any, *, off: bool = False) -> None:
@@ -71,11 +72,11 @@ def entries(noise: Noise, low: float) -> list[Entry]:
     else:
         named.append(("not tested", lambda axes: dots(axes, "", 17, 0, 11)))
     if noise.floor:
-        many = f"floor: its {len(noise.draws)} random changes, lowest to highest, tick at the mean"
+        many = f"its floor: {len(noise.draws)} random changes, from lowest to highest, and their mean"
         named.append((many, lambda axes: band(axes, 0, 3, 31, 15)))
     numeric = noise.numeric_bits[np.isfinite(noise.numeric_bits)]
     if numeric.size and numeric.max() < low:
-        text = f"arithmetic alone: at most {numeric.max():.0e} bits, off to the left" if numeric.max() else "arithmetic alone: 0"
+        text = f"arithmetic alone (at most {small(float(numeric.max()))}, off to the left)"
         named.append((text, lambda axes: arithmetic(axes, 17, 0, off=True)))
     elif numeric.size:
         named.append(("arithmetic alone", lambda axes: arithmetic(axes, 17, 0)))

@@ -9,9 +9,9 @@ from attncompare.analyses.noise import Noise
 from attncompare.attention import head_name
 from attncompare.plots.canvas import BODY, DPI, PAD, box, style, write
 from attncompare.plots.colors import INK, LINE_COLOR, MUTED
-from attncompare.plots.floors import times
+from attncompare.plots.floors import small, times
 from attncompare.plots.labels import width
-from attncompare.plots.noise_layout import BARS, COLUMN, DOT, NAME, Places, across, columns
+from attncompare.plots.noise_layout import BARS, COLUMN, NAME, Places, across, columns
 from attncompare.plots.noise_marks import arithmetic, band, between, dots, trainings
 
 _LEFT = PAD + NAME
@@ -40,7 +40,7 @@ def draw_axis(figure: Figure, noise: Noise, at: Places, top: float) -> Axes:
     if low < noise.ceiling_bits <= high:
         line = axes.axvline(noise.ceiling_bits, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         line.set_gid("ceiling")
-        text = f"heads that have nothing to do with each other: {noise.ceiling_bits:.2g}"
+        text = f"unrelated heads: {noise.ceiling_bits:.2g}"
         middle = _LEFT + float(across(np.array(noise.ceiling_bits), at.limits))
         half = width(text, BODY, DPI) / 2
         middle = min(max(middle, PAD + half), PAD + NAME + BARS + len(columns(noise)) * COLUMN - half)
@@ -55,13 +55,14 @@ def draw_lanes(figure: Figure, axes: Axes, noise: Noise, at: Places, top: float)
         weight = "bold" if lane.name == "beyond" else "normal"
         color = MUTED if lane.name == "within" else INK
         write(figure, PAD, top + lane.middle + 7, name, points=BODY, color=color, fontweight=weight)
-        dots(axes, lane.name, _inside([noise.jsd_bits[cell] for cell in lane.cells], at), lane.dots, DOT, "strip")
+        dots(axes, lane.name, _inside([noise.jsd_bits[cell] for cell in lane.cells], at), lane.dots, at.dot, "strip")
 
 
 def draw_rows(figure: Figure, axes: Axes, noise: Noise, at: Places, top: float) -> None:
     """Heads one by one: the band of its random changes, its dot, arithmetic, replicates, numbers."""
     for text, y in at.headings:
-        write(figure, PAD, top + y, text, points=BODY, fontweight="bold")
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 2}  # over the lines of the grid
+        write(figure, PAD, top + y, text, points=BODY, fontweight="bold", bbox=ground)
     if not at.rows:
         return
     cells = tuple(np.transpose([cell for cell, _ in at.rows]))
@@ -95,7 +96,7 @@ def _numbers(figure: Figure, noise: Noise, row: int, head: int, y: float) -> Non
     loud = bool(noise.moved[row, head])
     look = {"color": INK if loud or not noise.testable else MUTED, "fontweight": "bold" if loud else "normal"}
     write(figure, PAD, y, head_name(noise.layers[row], head), points=BODY, **look)
-    said = {"bits": f"{noise.jsd_bits[row, head]:.2g}"}
+    said = {"bits": small(float(noise.jsd_bits[row, head]))}
     if noise.floor:
         said |= {"× floor": times(noise.floor.multiple[row, head]), "p": f"{noise.floor.p[row, head]:.2g}"}
     for index, name in enumerate(columns(noise)):
