@@ -31,6 +31,8 @@ def noise(noise: Noise, *, limits: tuple[float, float] | None = None) -> Figure:
     ``limits`` are the ends of the axis, in bits, both above 0 (default: from the data).
     """
     at, inner = places(noise, limits), CARD - 2 * PAD
+    if not at.rows:
+        return _nothing(noise)
     answer, _, tested = noise.sentence().partition(" (")
     title = wrap(answer, inner, TITLE, DPI, bold=True)
     told = [tested.removesuffix(").")] if tested else []
@@ -50,6 +52,15 @@ def noise(noise: Noise, *, limits: tuple[float, float] | None = None) -> Figure:
     draw_lanes(figure, axes, noise, at, top)
     draw_rows(figure, axes, noise, at, top)
     footer(figure, top + at.height + _CEILING, below)
+    return figure
+
+
+def _nothing(noise: Noise) -> Figure:
+    """Where no head was measured."""
+    below = lines(" ".join([*noise.notes, scope(noise.about).remark()]), CARD - 2 * PAD)
+    figure = card(CARD, PAD + 42 + LINE * len(below) + PAD)
+    write(figure, PAD, PAD + 22, "No head was measured.", points=TITLE, fontweight="bold")
+    footer(figure, PAD + 42, below)
     return figure
 
 

@@ -21,7 +21,8 @@ _DOTS = (9.0, 7.0, 5.0)  # diameters of a dot of the strip, the largest that lea
 _ROW, _DOUBLE = 28, 42  # height of a row, and of one with replicates below
 _HEADING, _GAP = 46, 16
 _LANE = 120  # what a lane of dots is at most stacked to
-_DECADES = 5  # the longest axis
+_DECADES, _STRIP_DECADES = 5, 3  # the longest axis, and the longest that a dot without a row asks for
+_APART = 27  # least distance of the names of two lanes
 
 Cell = tuple[int, int]
 
@@ -98,8 +99,8 @@ def places(noise: Noise, limits: tuple[float, float] | None = None) -> Places:
     headings: list[tuple[str, float]] = [(_everyone(kinds), _HEADING - 14.0)]
     y, lanes, rows = _HEADING - 4.0, [], []
     for kind, stack in zip(kinds, stacks, strict=True):
-        bottom = y + max(stack, default=0) + dot / 2 + 6
-        lanes.append(Lane(kind.name, kind.cells, tuple(bottom - up for up in stack), bottom))
+        bottom = y + max(float(stack.max(initial=0)) + dot, _APART - 14)
+        lanes.append(Lane(kind.name, kind.cells, tuple((bottom - stack).tolist()), bottom))
         y = bottom + 14
     height = _DOUBLE if noise.replicates else _ROW
     for kind in kinds:
@@ -119,29 +120,30 @@ def across(bits: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
 
 def outside(noise: Noise, at: Places) -> bool:
     """Whether any divergence or random change stands at an end of the axis because it lies beyond."""
-    shown = _shown(noise, [cell for cell, _ in at.rows])
+    shown = np.append(_of_rows(noise, [cell for cell, _ in at.rows]), noise.jsd_bits)
     return bool(((shown < at.limits[0]) | (shown > at.limits[1])).any())
 
 
 def _ends(noise: Noise, cells: list[Cell]) -> tuple[float, float]:
     """Room for everything that is drawn, but for arithmetic and what is tiny beside the rest."""
-    shown = np.append(_shown(noise, cells), noise.ceiling_bits)
-    shown = shown[np.isfinite(shown) & (shown > 0)]
-    if not shown.size:
-        return 1e-3, 1.0
-    high = float(shown.max()) * 1.3
-    return max(float(shown.min()) / 1.3, high / 10**_DECADES), high
+    rows, everyone = _positive(_of_rows(noise, cells)), _positive(np.append(noise.jsd_bits, noise.ceiling_bits))
+    high = 1.3 * float(max(rows.max(initial=0), everyone.max(initial=0))) or 1.0
+    strip = max(float(everyone.min(initial=high)) / 1.3, high / 10**_STRIP_DECADES)
+    return min(strip, max(float(rows.min(initial=high)) / 1.3, high / 10**_DECADES)), high
 
 
-def _shown(noise: Noise, cells: list[Cell]) -> np.ndarray:
-    """Divergences of all heads, random changes and replicates of those with a row; finite ones."""
-    parts = [noise.jsd_bits.ravel()]
-    if cells:
-        at = (slice(None), *np.transpose(cells))
-        others = [noise.replicates.from_base, noise.replicates.between] if noise.replicates else []
-        parts += [values[at].ravel() for values in (noise.draws, *others)]
-    together = np.concatenate(parts)
-    return np.asarray(together[np.isfinite(together)])
+def _positive(bits: np.ndarray) -> np.ndarray:
+    return bits[np.isfinite(bits) & (bits > 0)]
+
+
+def _of_rows(noise: Noise, cells: list[Cell]) -> np.ndarray:
+    """Divergences, random changes and replicates of heads with a row."""
+    if not cells:
+        return np.array([])
+    rows, heads = np.transpose(cells)
+    others = [noise.replicates.from_base, noise.replicates.between] if noise.replicates else []
+    parts = [noise.jsd_bits[None], noise.draws, *others]
+    return np.concatenate([part[:, rows, heads].ravel() for part in parts])
 
 
 def _everyone(kinds: tuple[Group, ...]) -> str:
@@ -150,22 +152,28 @@ def _everyone(kinds: tuple[Group, ...]) -> str:
     return f"All {heads_named(many)}, a dot each" if many > 1 else heads_named(many)
 
 
-def _stacks(noise: Noise, kinds: tuple[Group, ...], limits: tuple[float, float]) -> tuple[float, list[list[float]]]:
+def _stacks(noise: Noise, kinds: tuple[Group, ...], limits: tuple[float, float]) -> tuple[float, list[np.ndarray]]:
     """The diameter of the dots, and for each group how high above the lowest each of its dots stands."""
-    pixels = [across(np.array([noise.jsd_bits[cell] for cell in kind.cells]), limits) for kind in kinds]
+    lanes = [across(np.array([noise.jsd_bits[cell] for cell in kind.cells]), limits) for kind in kinds]
     for dot in _DOTS:
-        levels = [_levels(lane, dot + 1) for lane in pixels]
-        highest = max((max(lane, default=0) for lane in levels), default=0)
+        levels = [_levels(lane, dot + 1) for lane in lanes]
+        highest = max(int(level[lane > 0].max(initial=0)) for lane, level in zip(lanes, levels, strict=True))
         if highest * (dot + 1) <= _LANE:
             break
-    pitch = min(dot + 1, _LANE / max(highest, 1))
-    return dot, [[level * pitch for level in lane] for lane in levels]
+
+    # Heads that did not change at all pile up at the left end: they alone are pressed together.
+    def heights(lane: np.ndarray, level: np.ndarray) -> np.ndarray:
+        pile = int(level[lane <= 0].max(initial=0))
+        pitch = np.where(lane > 0, _LANE / max(highest, 1), _LANE / 2 / max(pile, 1))
+        return np.asarray(level * np.minimum(pitch, dot + 1))
+
+    return dot, [heights(*pair) for pair in zip(lanes, levels, strict=True)]
 
 
-def _levels(pixels: np.ndarray, apart: float) -> list[int]:
+def _levels(pixels: np.ndarray, apart: float) -> np.ndarray:
     """The lowest level at which each dot, placed from left to right, does not touch the one before."""
     ends: list[float] = []
-    levels = [0] * len(pixels)
+    levels = np.zeros(len(pixels), int)
     for index in np.argsort(pixels, kind="stable").tolist():
         level = next((level for level, end in enumerate(ends) if pixels[index] >= end), len(ends))
         ends[level : level + 1] = [float(pixels[index]) + apart]

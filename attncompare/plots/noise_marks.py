@@ -72,11 +72,11 @@ def entries(noise: Noise, low: float) -> list[Entry]:
     else:
         named.append(("not tested", lambda axes: dots(axes, "", 17, 0, 11)))
     if noise.floor:
-        many = f"its floor: {len(noise.draws)} random changes, from lowest to highest, and their mean"
+        many = f"floor: its {len(noise.draws)} random changes and their mean"
         named.append((many, lambda axes: band(axes, 0, 3, 31, 15)))
     numeric = noise.numeric_bits[np.isfinite(noise.numeric_bits)]
     if numeric.size and numeric.max() < low:
-        text = f"arithmetic alone (at most {small(float(numeric.max()))}, off to the left)"
+        text = f"arithmetic alone: at most {small(float(numeric.max()))}"
         named.append((text, lambda axes: arithmetic(axes, 17, 0, off=True)))
     elif numeric.size:
         named.append(("arithmetic alone", lambda axes: arithmetic(axes, 17, 0)))

@@ -29,7 +29,7 @@ def draw_axis(figure: Figure, noise: Noise, at: Places, top: float) -> Axes:
     axes.xaxis.tick_top()
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], **style(color=MUTED))
+    axes.set_xticks(ticks, [small(tick) for tick in ticks], **style(color=MUTED))
     axes.tick_params(length=0, pad=5, which="both")
     axes.grid(True, axis="x", color=LINE_COLOR, linewidth=0.5, zorder=0)
     axes.set_axisbelow(True)
