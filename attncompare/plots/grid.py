@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from attncompare.analyses.comparison import Comparison
 from attncompare.attention import head_name
 from attncompare.errors import BadInput
-from attncompare.metrics import FLOORS, METRICS, Metric
+from attncompare.metrics import DELTAS, FLOORS, METRICS, Metric
 from attncompare.plots.canvas import LINE, PAD, card, footer, heading, heading_width, lines, room
 from attncompare.plots.cells import grid, holes
 from attncompare.plots.floors import BEYOND, heads_named, within
@@ -46,7 +46,7 @@ def heads(
     heading(figure, heading_text, provenance(comparison, room(picture_width)))
     draw_heads(
         figure, place, comparison.layers, values, scale(declared), limits or scale_limits(declared, values),
-        unit(declared, about), sign=declared.kind == "delta", outlined=outlined, log=is_log(declared),
+        unit(declared, about), sign=metric in DELTAS, outlined=outlined, log=is_log(declared),
         quiet=_quiet(comparison, declared),
     )  # fmt: skip
     footer(figure, bottom + 14, below)

@@ -27,6 +27,7 @@ from attncompare.plots.canvas import (
 )
 from attncompare.plots.cells import every, grid, holes, layer_ticks
 from attncompare.plots.colors import CONTENT, INK, LINE_COLOR, MUTED, SINK, WITHIN, top
+from attncompare.plots.floors import small
 from attncompare.plots.labels import width
 from attncompare.plots.scope import scope
 
@@ -95,7 +96,9 @@ def layers_alt(comparison: Comparison) -> str:
 def _floor_in_words(comparison: Comparison) -> str:
     floor = _floor(comparison)
     listed = ", ".join(
-        f"layer {layer} {mean:.3f}" for layer, mean in zip(comparison.layers, floor, strict=True) if np.isfinite(mean)
+        f"layer {layer} {small(float(mean))}"
+        for layer, mean in zip(comparison.layers, floor, strict=True)
+        if np.isfinite(mean)
     )
     return f"A tick on each bar is its floor, the mean of random changes of the same size: {listed}." if listed else ""
 
@@ -119,7 +122,8 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 def _floors(axes: Axes, floor: np.ndarray) -> None:
     """A tick across each bar, with a white edge that shows on any part of it."""
-    rows = np.flatnonzero(np.isfinite(floor))
+    low, high = axes.get_xlim()
+    rows = np.flatnonzero((floor >= low) & (floor <= high))
     for color, points, zorder in (("white", 4.0, 3), (INK, 1.8, 4)):
         marks = axes.vlines(floor[rows], rows - 0.42, rows + 0.42, colors=color, linewidth=points, zorder=zorder)
         marks.set(gid="floor" if color == INK else "edge", clip_on=False)

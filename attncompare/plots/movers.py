@@ -144,7 +144,8 @@ def _footnote(comparison: Comparison, shown: Sequence[Mover]) -> str:
         "3 keys a side."
     ]
     if len(shown) < len(comparison.movers):
-        said.insert(0, f"{len(shown)} of {len(comparison.movers)} heads that moved.")
+        did = "moved" if within(comparison) is None else "changed"  # then "moved" is what goes beyond the noise
+        said.insert(0, f"{len(shown)} of {len(comparison.movers)} heads that {did}.")
     if comparison.noise and comparison.noise.floor:
         said.append("Floor: the mean of random changes of the weights of the same size.")
     if any(_is_quiet(comparison, mover) for mover in shown):

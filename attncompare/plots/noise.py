@@ -67,10 +67,10 @@ def _nothing(noise: Noise) -> Figure:
 def noise_alt(noise: Noise) -> str:
     """What the picture of :func:`noise` shows, in words and true numbers."""
     at, about = places(noise), scope(noise.about)
-    start = f"Rows for {len(at.rows)} of {noise.jsd_bits.size} {about.of('heads')}: divergence in bits on a log scale."
+    rows = f"Rows for {len(at.rows)} of {noise.jsd_bits.size} {about.of('heads')}: divergence in bits on a log scale."
     if not at.rows:
-        return f"{start} No head was measured."
-    said = [start, noise.sentence()]
+        return f"{rows} No head was measured."
+    said = [noise.sentence(), rows]
     if noise.testable:
         beyond, rest = ([cell for cell, _ in at.rows if noise.moved[cell] == moved] for moved in (True, False))
         said.append(f"Largest beyond: {_listed(noise, beyond[:3])}." if beyond else "")
@@ -107,6 +107,8 @@ def _footnote(noise: Noise, at: Places) -> str:
             "p: how often a random change lifts any head of the model as many standard deviations above its floor; "
             f"{smallest_p(len(noise.draws)):.2g} is the least that {len(noise.draws)} can show."
         )
+        if any(not noise.moved[cell] and noise.jsd_bits[cell] > noise.draws[:, *cell].max() for cell, _ in at.rows):
+            said.append("Right of its floor and yet within: among so many heads some stand there by chance.")
         if (np.isfinite(noise.jsd_bits) & (noise.floor.p <= ALPHA) & ~noise.moved).any():
             said.append("A head that arithmetic alone moves as far is within, whatever its p.")
     if at.limits[0] < noise.ceiling_bits <= at.limits[1]:

@@ -14,7 +14,7 @@ from attncompare.plots.floors import heads_named
 ROWS = 18
 """Heads that get a row of their own, at most."""
 _OTHERS = 5  # rows kept for heads within where those beyond would fill the picture
-NAME, BARS, COLUMN = 150, 620, 96
+NAME, BARS, COLUMN = 150, 620, 102
 """Room for names, length of the axis, width of a column of numbers."""
 CARD = 2 * PAD + NAME + BARS + 3 * COLUMN
 _DOTS = (9.0, 7.0, 5.0)  # diameters of a dot of the strip, the largest that leaves room

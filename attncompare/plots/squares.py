@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 
 from attncompare.plots.canvas import DPI, SMALL, box, ground, style, write
@@ -98,13 +99,14 @@ def _names(axes: Axes, place: Grid, layers: Sequence[int]) -> None:
 
 def _shrink(axes: Axes, quiet: np.ndarray, place: Grid) -> None:
     """A white frame inside each quiet cell: what is left of it keeps its colour, so the scale stays true."""
-    thick = max(2.0, min(place.cell_width, place.cell_height) * 0.14)
+    thick = max(2.5, min(place.cell_width, place.cell_height) * 0.14)
     x, y = 0.5 - thick / place.cell_width, 0.5 - thick / place.cell_height
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)], float)
+    frames = []
     for row, head in np.argwhere(quiet).tolist():
         outer, inner = square * 0.5 + (head, row), square[::-1] * (x, y) + (head, row)
-        frame = Path.make_compound_path(Path(outer, closed=True), Path(inner, closed=True))
-        axes.add_patch(PathPatch(frame, facecolor="white", linewidth=0, zorder=1.5, gid="quiet"))
+        frames.append(Path.make_compound_path(Path(outer, closed=True), Path(inner, closed=True)))
+    axes.add_collection(PathCollection(frames, facecolors="white", linewidths=0, zorder=1.5, gid="quiet"))
 
 
 def _marks(axes: Axes, image: AxesImage, values: np.ndarray, place: Grid, loud: np.ndarray) -> None:
@@ -144,7 +146,15 @@ def _color_bar(figure: Figure, image: AxesImage, place: Grid, unit: str) -> None
     )
     axes.yaxis.tick_right()
     ticks = np.asarray(image.norm.inverse([0.0, 0.5, 1.0])).tolist()
-    axes.set_yticks([0, 0.5, 1], [f"{tick:.2g}".replace("-", "−") for tick in ticks], **style(color=MUTED))
+    axes.set_yticks([0, 0.5, 1], [_tick(tick) for tick in ticks], **style(color=MUTED))
     axes.tick_params(length=0, pad=4)
     axes.spines[:].set(visible=True, color=LINE_COLOR, linewidth=0.6)
     write(figure, x, place.top - 14, unit, color=MUTED)
+
+
+def _tick(value: float) -> str:
+    """
+    >>> _tick(0.446), _tick(-354.2), _tick(0.0)
+    ('0.45', '−354', '0')
+    """
+    return f"{value:{'.0f' if abs(value) >= 99.5 else '.2g'}}".replace("-", "−")

@@ -126,6 +126,6 @@ def short(value: float, places: int, *, sign: bool = False) -> str:
     if value == 0:
         return "0"
     text = f"{abs(value):.{places}f}".removeprefix("0") or "0"
-    if abs(value) >= 1000 and len(text) + sign > 4:
+    if abs(value) >= 9999.5:
         text = f"{abs(value) / 1000:.0f}k"
     return ("−" if value < 0 else "+" if sign else "") + text
