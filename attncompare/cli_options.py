@@ -114,11 +114,11 @@ class Asked:
         except UnicodeDecodeError:
             raise BadInput(f"{self.text_file} is no text in UTF-8: save it as one, or choose another file.") from None
 
-    def pair(self) -> "Pair":
-        """Both models."""
+    def pair(self, tuned: str | None = None) -> "Pair":
+        """Both models; with ``tuned``, that one instead of the tuned model that was asked for."""
         from attncompare import load_pair
 
-        return load_pair(self.base, self.tuned, device=self.device, dtype=self.dtype)
+        return load_pair(self.base, self.tuned if tuned is None else tuned, device=self.device, dtype=self.dtype)
 
     def reading(self) -> "Reading":
         """How the text is read.

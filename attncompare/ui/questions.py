@@ -11,6 +11,7 @@ from typing import Any
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
+from attncompare.analyses.noise import Noise, noise
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.attention import AttentionKind, Progress
 from attncompare.errors import BadInput
@@ -19,6 +20,7 @@ from attncompare.models.opening import open_pair
 from attncompare.models.pair import Pair
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.tokens import encode
+from attncompare.ui.measuring import Measuring
 from attncompare.ui.reading import MAX_CHARACTERS
 from attncompare.ui.work import loading, turn
 
@@ -51,6 +53,13 @@ class Answer:
     question: Question
     comparison: Comparison
 
+    def beside(self, yardstick: Noise | None) -> Comparison:
+        """The comparison beside its floors, as far as they were measured; those of an earlier question are not its own."""
+        try:
+            return self.comparison if yardstick is None else self.comparison.with_noise(yardstick)
+        except BadInput:
+            return self.comparison
+
 
 def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -> Question:
     """A question from what was typed or sent.
@@ -68,10 +77,20 @@ def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -
     return Question(base.strip(), tuned.strip(), text, reading or Reading())
 
 
-def ask_comparison(asked: Question, local: LocalRule, progress: Progress) -> Answer:
-    """Load the pair and compare it on the text."""
+def ask_comparison(asked: Question, local: LocalRule, progress: Progress, floor: int | None = None) -> Answer:
+    """Load the pair and compare it on the text; with ``floor``, beside so many random changes."""
     with _ready(asked, local, progress) as pair:
-        return Answer(asked, compare(pair, asked.text, progress=progress, **asked.reading))
+        return Answer(asked, compare(pair, asked.text, floor=floor, progress=progress, **asked.reading))
+
+
+def ask_noise(asked: Question, local: LocalRule, progress: Progress, measuring: Measuring) -> Noise:
+    """What every head's divergence is measured by."""
+    trainings = [_loaded(replace(asked, tuned=one), local, progress) for one in measuring.replicates]
+    with _ready(asked, local, progress) as pair:
+        return noise(
+            pair, asked.text, draws=measuring.draws, seed=measuring.seed, replicates=trainings, progress=progress,
+            **asked.reading,
+        )  # fmt: skip
 
 
 def ask_head(
