@@ -8,17 +8,17 @@ from typing import Any
 import gradio as gr
 
 from attncompare import plots
-from attncompare.analyses.noise import Noise
+from attncompare.analyses.noise import DRAWS, Noise
 from attncompare.analyses.verdict import caution
 from attncompare.metrics.floor import FEWEST_DRAWS
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure
 from attncompare.ui.files import numbers, shown, table
-from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, typed_measuring
+from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise
 from attncompare.ui.receipt import yardstick as measured_by
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
-from attncompare.ui.verdict import error_html, note_html, progress_html
+from attncompare.ui.verdict import YARDSTICK_TAB, error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
 
 WAITING = '<p class="waiting">Press Compare: whether the change is more than noise can then be measured here.</p>'
@@ -96,13 +96,13 @@ def cancelled(yardstick: Noise | None) -> tuple[Any, ...]:
 
 def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
     """The tab; it measures when it is asked to, and leaves what it found in ``yardstick``."""
-    with gr.Tab("Is it real", id="real", elem_id="real"):
+    with gr.Tab(YARDSTICK_TAB, id="real"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
             with gr.Row(elem_classes=["controls"]):
                 draws = gr.Number(
-                    value=Measuring.draws,
+                    value=DRAWS,
                     label="Random changes",
                     info=f"{FEWEST_DRAWS} to {MOST_DRAWS}; p ≤ 0.05 takes 19",
                     precision=0,
@@ -118,8 +118,9 @@ def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
                     scale=2,
                     min_width=280,
                 )
-                go = gr.Button("Measure the yardstick", variant="primary", elem_id="yardstick", scale=0, min_width=210)
-                stop = gr.Button("Cancel", elem_id="no-yardstick", interactive=False, scale=0, min_width=110)
+                with gr.Row(elem_classes=["asking"], scale=0):
+                    go = gr.Button("Measure the yardstick", elem_id="yardstick", scale=0, min_width=250)
+                    stop = gr.Button("Cancel", elem_id="no-yardstick", interactive=False, scale=0, min_width=110)
             status = gr.HTML(elem_id="noise-status")
             with gr.Column(visible=False) as results:
                 said = gr.HTML(elem_id="noise-answer")

@@ -27,7 +27,8 @@ same size would do, or not.</li></ul>
 tuned to tell good film reviews from bad ones. It needs no network.</p></section>
 """
 
-POINTER = """The tab <button type="button" class="link" data-tab="real">Is it real</button> measures one."""
+YARDSTICK_TAB = "Is it real"
+POINTER = f"""The tab <button type="button" class="tab-link">{YARDSTICK_TAB}</button> measures one."""
 """Where a yardstick is to be had; :mod:`attncompare.ui.header` makes the button open the tab."""
 
 _HEAD = re.compile(r"\bL\d+\.H\d+\b")

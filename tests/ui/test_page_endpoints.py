@@ -9,7 +9,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from attncompare.metrics import COLUMNS
+from attncompare.metrics import COLUMNS, FLOORS
 from attncompare.ui.questions import Answer
 from attncompare.ui.reading import MAX_CHARACTERS
 from tests.ui.conftest import LONG_TEXT, NEGATION, Served
@@ -22,9 +22,9 @@ def client(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(page.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
 
 
-def test_there_are_four_endpoints_and_no_other(client: Client) -> None:
+def test_there_are_five_endpoints_and_no_other(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
-    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout", "/reach"}
+    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout", "/reach", "/noise"}
     assert not described["unnamed_endpoints"]
 
 
@@ -32,10 +32,11 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     names = {name: [p["parameter_name"] for p in told["parameters"]] for name, told in endpoints.items()}
     assert names == {
-        "/compare": ["base", "tuned", "text", "level", "reading"],
+        "/compare": ["base", "tuned", "text", "level", "reading", "floor"],
         "/head": ["base", "tuned", "text", "layer", "head", "reading", "queries", "keys"],
         "/rollout": ["base", "tuned", "text", "token", "reading"],
         "/reach": ["base", "tuned", "text", "reading"],
+        "/noise": ["base", "tuned", "text", "draws", "seed", "replicates", "reading"],
     }
     for told in endpoints.values():
         assert all(parameter["parameter_has_default"] for parameter in told["parameters"])
@@ -46,7 +47,7 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
 def test_compare_gives_what_python_gives(client: Client, answer: Answer) -> None:
     result, *pictures = client.predict(text=NEGATION, api_name="/compare")
     assert len(result["heads"]) == 72
-    assert set(result["heads"][0]) == {"attention", "layer", "head", *COLUMNS}
+    assert set(result["heads"][0]) == {"attention", "layer", "head", *COLUMNS, *FLOORS}
     assert type(result["heads"][0]["jsd_bits"]) is float
     assert result == json.loads(json.dumps(answer.comparison.to_dict()))
     assert [Path(picture).name for picture in pictures] == ["heads.png", "layers.png", "movers.png"]

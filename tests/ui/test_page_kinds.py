@@ -73,7 +73,7 @@ def test_the_client_gets_a_whole_result(kind: Kind, told: dict[str, Any], client
 
 
 def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
-    answer, status, verdict, choice, *_ = list(header.run(any_folder, kind.base, kind.tuned, TEXT, *typed(kind)))[-1]
+    answer, _, status, verdict, choice, *_ = list(header.run(any_folder, kind.base, kind.tuned, TEXT, *typed(kind)))[-1]
     assert status == ""
     assert answer.comparison.verdict == told["verdict"]
     assert choice["visible"] is kind.encoder_decoder
