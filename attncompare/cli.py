@@ -82,10 +82,8 @@ def compare(
     text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
     pair = asked.pair()
     trainings = [asked.pair(one) for one in replicate or ()]
-    drawn = 0 if floor is None and trainings else floor
-    result = compare_pair(
-        pair, text, floor=drawn, floor_seed=floor_seed or 0, replicates=trainings, progress=_tell, **reading
-    )
+    measured: dict[str, Any] = {"floor": floor, "floor_seed": floor_seed or 0, "replicates": trainings}
+    result = compare_pair(pair, text, **measured, progress=_tell, **reading)
     routes = result.rollout
     if routes is None and result.attention != "cross":
         routes = rollout(pair, text, progress=_tell, **reading)

@@ -11,8 +11,9 @@ from typing import Any
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
-from attncompare.analyses.noise import Noise, noise
+from attncompare.analyses.noise import Noise
 from attncompare.analyses.routes import Routes, rollout
+from attncompare.analyses.yardstick import noise
 from attncompare.attention import AttentionKind, Progress
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule

@@ -54,14 +54,7 @@ def receipt_html(comparison: Comparison) -> str:
 
 def yardstick(noise: Noise) -> str:
     """What divergence was measured by, in words."""
-    parts = []
-    if noise.change is not None:
-        low, high = noise.change["rank_low"], noise.change["rank_high"]
-        rank = f"rank {low}" if low == high else f"ranks {low} to {high}"
-        parts.append(
-            f"{len(noise.draws)} random changes (seed {noise.seed}) of {noise.change['matrices']} weight matrices, each as large "
-            f"as the tuning's ({noise.change['relative_norm']:.2g} of the weights) and of its {rank}"
-        )
+    parts = [_drawn(noise)] if noise.change else []
     if noise.numeric:
         parts.append(f"the base against itself in other arithmetic ({', '.join(sorted(noise.numeric))})")
     if np.isfinite(noise.ceiling_bits):
@@ -69,6 +62,19 @@ def yardstick(noise: Noise) -> str:
     if noise.replicates is not None:
         parts.append(f"{len(noise.replicates.ids)} trainings ({', '.join(noise.replicates.ids)})")
     return "; ".join(parts) or "nothing could be measured"
+
+
+def _drawn(noise: Noise) -> str:
+    """What the random changes were."""
+    assert noise.change is not None
+    low, high, matrices = (noise.change[name] for name in ("rank_low", "rank_high", "matrices"))
+    rank = f"rank {low}" if low == high else f"ranks {low} to {high}"
+    changed = [f"{matrices} weight matrices of {rank}"] if matrices else []
+    changed += [f"{others} other weights"] if (others := noise.change["weights"] - matrices) else []
+    return (
+        f"{len(noise.draws)} random changes (seed {noise.seed}), each as large as the tuning's, "
+        f"{noise.change['relative_norm']:.2g} of what it changed: {' and '.join(changed)}"
+    )
 
 
 def sides(comparison: Comparison) -> tuple[CheckpointInfo, CheckpointInfo]:

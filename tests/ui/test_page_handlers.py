@@ -256,7 +256,10 @@ def test_the_receipt_tells_not_measured_from_0(answer: Answer) -> None:
     heads = dict(answer.comparison.heads)
     heads["content_jsd_bits"] = np.where(np.arange(72).reshape(6, 12) < 3, np.nan, 0).astype(np.float32)
     shown = verdict_html(replace(answer.comparison, heads=heads))
-    assert "<dt>not measured</dt><dd><bdi>Content divergence (3 heads); Floors (there is no yardstick yet)</bdi></dd>" in shown
+    assert (
+        "<dt>not measured</dt><dd><bdi>Content divergence (3 heads); Floors (there is no yardstick yet)</bdi></dd>"
+        in shown
+    )
     assert "Floors (there is no yardstick yet)" in verdict_html(answer.comparison)
 
 
