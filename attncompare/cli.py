@@ -81,7 +81,7 @@ def compare(
         raise typer.BadParameter("--floor-seed: only with --floor, which draws random changes.")
     text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
     pair = asked.pair()
-    trainings = [asked.pair(one) for one in replicate or ()]
+    trainings = [asked.training(one) for one in replicate or ()]
     measured: dict[str, Any] = {"floor": floor, "floor_seed": floor_seed or 0, "replicates": trainings}
     result = compare_pair(pair, text, **measured, progress=_tell, **reading)
     routes = result.rollout

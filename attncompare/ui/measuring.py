@@ -67,4 +67,7 @@ def _ids(value: Any) -> tuple[str, ...]:
             f"At most {MOST_REPLICATES} other trainings are measured here, got {len(value)}: leave some out, or use "
             "attncompare from Python or the command line."
         )
-    return tuple(one.strip() for one in value)
+    ids = [one.strip() for one in value]
+    if twice := [one for one in ids if ids.count(one) > 1]:
+        raise BadInput(f"The other training {twice[0]!r:.80} is given twice: give each of them once.")
+    return tuple(ids)

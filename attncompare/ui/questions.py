@@ -15,7 +15,7 @@ from attncompare.analyses.noise import Noise
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.analyses.yardstick import noise
 from attncompare.attention import AttentionKind, Progress
-from attncompare.errors import BadInput
+from attncompare.errors import AttnCompareError, BadInput
 from attncompare.models.checkpoint import LocalRule
 from attncompare.models.opening import open_pair
 from attncompare.models.pair import Pair
@@ -86,7 +86,7 @@ def ask_comparison(asked: Question, local: LocalRule, progress: Progress, floor:
 
 def ask_noise(asked: Question, local: LocalRule, progress: Progress, measuring: Measuring) -> Noise:
     """What every head's divergence is measured by."""
-    trainings = [_loaded(replace(asked, tuned=one), local, progress) for one in measuring.replicates]
+    trainings = [_training(asked, one, local, progress) for one in measuring.replicates]
     with _ready(asked, local, progress) as pair:
         return noise(
             pair, asked.text, draws=measuring.draws, seed=measuring.seed, replicates=trainings, progress=progress,
@@ -163,6 +163,18 @@ def _loaded(asked: Question, local: LocalRule, progress: Progress) -> Pair:
     with loading(progress):
         progress("loading the models", 0, 0)
         return open_pair(asked.base or None, asked.tuned or None, None, None, local=local)
+
+
+def _training(asked: Question, one: str, local: LocalRule, progress: Progress) -> Pair:
+    """Another training of the same base.
+
+    Raises:
+        BadInput: it can't be opened, or makes no pair with the base.
+    """
+    try:
+        return _loaded(replace(asked, tuned=one), local, progress)
+    except AttnCompareError as error:
+        raise BadInput(f"The other training {one!r:.200} can't be used: {error}") from None
 
 
 def _excess(pair: Pair, asked: Question, text: str, room: int = 1) -> BadInput | None:

@@ -2,6 +2,7 @@
 
 from html import escape
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def receipt_html(comparison: Comparison) -> str:
 
 def yardstick(noise: Noise) -> str:
     """What divergence was measured by, in words."""
-    parts = [_drawn(noise)] if noise.change else []
+    parts = [_drawn(noise, noise.change)] if noise.change else []
     if noise.numeric:
         parts.append(f"the base against itself in other arithmetic ({', '.join(sorted(noise.numeric))})")
     if np.isfinite(noise.ceiling_bits):
@@ -64,16 +65,15 @@ def yardstick(noise: Noise) -> str:
     return "; ".join(parts) or "nothing could be measured"
 
 
-def _drawn(noise: Noise) -> str:
+def _drawn(noise: Noise, change: dict[str, Any]) -> str:
     """What the random changes were."""
-    assert noise.change is not None
-    low, high, matrices = (noise.change[name] for name in ("rank_low", "rank_high", "matrices"))
+    low, high, matrices = (change[name] for name in ("rank_low", "rank_high", "matrices"))
     rank = f"rank {low}" if low == high else f"ranks {low} to {high}"
     changed = [f"{matrices} weight matrices of {rank}"] if matrices else []
-    changed += [f"{others} other weights"] if (others := noise.change["weights"] - matrices) else []
+    changed += [f"{others} other weights"] if (others := change["weights"] - matrices) else []
     return (
         f"{len(noise.draws)} random changes (seed {noise.seed}), each as large as the tuning's, "
-        f"{noise.change['relative_norm']:.2g} of what it changed: {' and '.join(changed)}"
+        f"{change['relative_norm']:.2g} of what it changed: {' and '.join(changed)}"
     )
 
 
