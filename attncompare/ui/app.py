@@ -45,7 +45,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
     local = page_policy(loopback, os.environ)
     with gr.Blocks(title="attncompare", analytics_enabled=False, delete_cache=CACHE_SECONDS) as demo:
         answer, yardstick = header(local)
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             changed_tab(answer, yardstick, local)
             flow_tab(answer, local)
             distance_tab(answer, local)

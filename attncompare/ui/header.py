@@ -35,12 +35,10 @@ SHORTCUTS = """document.addEventListener('keydown', event => {
   if ((event.ctrlKey || event.metaKey) && event.key === 'Enter' && compare && !compare.disabled) compare.click()
 })
 document.addEventListener('click', event => {
-  const link = event.target.closest?.('.tab-link')
-  const tabs = link ? document.querySelectorAll('.tab-wrapper > :not([aria-hidden]) button') : []
-  for (const tab of tabs) if (tab.textContent.trim() === link.textContent) tab.click()
+  if (event.target.closest?.('.tab-link')) document.querySelector('#real-button').click()
 })"""
-"""Ctrl+Enter and Cmd+Enter compare from anywhere on the page (gradio's own text box knows Enter alone), and a button in the
-verdict opens the tab of its name, which on a narrow screen stands in a menu."""
+"""Ctrl+Enter and Cmd+Enter compare from anywhere on the page (gradio's own text box knows Enter alone), and the link in
+the verdict opens the tab that measures a yardstick."""
 
 _BUSY = (gr.update(interactive=False), gr.update(interactive=True))
 _IDLE = (gr.update(interactive=True), gr.update(interactive=False))

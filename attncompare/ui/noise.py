@@ -18,7 +18,7 @@ from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, typed_measurin
 from attncompare.ui.questions import Answer, ask_noise
 from attncompare.ui.receipt import yardstick as measured_by
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
-from attncompare.ui.verdict import YARDSTICK_TAB, error_html, note_html, progress_html
+from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
 
 WAITING = '<p class="waiting">Press Compare: whether the change is more than noise can then be measured here.</p>'
@@ -96,7 +96,7 @@ def cancelled(yardstick: Noise | None) -> tuple[Any, ...]:
 
 def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
     """The tab; it measures when it is asked to, and leaves what it found in ``yardstick``."""
-    with gr.Tab(YARDSTICK_TAB, id="real"):
+    with gr.Tab("Is it real", id="real", elem_id="real"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)

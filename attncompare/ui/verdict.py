@@ -27,9 +27,8 @@ same size would do, or not.</li></ul>
 tuned to tell good film reviews from bad ones. It needs no network.</p></section>
 """
 
-YARDSTICK_TAB = "Is it real"
-POINTER = f"""The tab <button type="button" class="tab-link">{YARDSTICK_TAB}</button> measures one."""
-"""Where a yardstick is to be had; :mod:`attncompare.ui.header` makes the button open the tab."""
+POINTER = 'The tab <button type="button" class="tab-link">Is it real</button> measures one.'
+"""Where a yardstick is to be had; :mod:`attncompare.ui.header` makes the link open the tab."""
 
 _HEAD = re.compile(r"\bL\d+\.H\d+\b")
 _QUOTED = re.compile("‘(.+?)’")
