@@ -126,9 +126,10 @@ class Noise:
             needed = round(1 / ALPHA) - 1
             return f"{len(self.draws)} random changes are too few to test by: p ≤ {ALPHA:g} takes at least {needed}."
         count, by = int(self.moved.sum()), f"family-wise p ≤ {ALPHA:g}, {len(self.draws)} draws"
-        if not count:
-            return f"No head moved beyond a random change of the same size ({by})."
-        return f"{count} of {self.moved.size} heads moved beyond a random change of the same size ({by})."
+        heads = f"{count} of {self.moved.size} heads" if count else "No head"
+        lost = int((self.floor.p <= ALPHA).sum()) - count if self.floor else 0
+        but = f"; {lost} more did by no more than arithmetic alone moves them" if lost else ""
+        return f"{heads} moved beyond a random change of the same size ({by}){but}."
 
     def frame(self) -> pd.DataFrame:
         """One line per head: divergence, floors, and whether it moved beyond them (None where that can't be tested)."""

@@ -165,7 +165,7 @@ def test_a_planted_head_is_found_and_no_other(wide: Pair) -> None:
             weight = layer.attention.self.key.weight
             weight += 0.02 * torch.tensor(rng.standard_normal(weight.shape), dtype=torch.float32)
 
-    found = attncompare.noise(beside(wide, plant), SENTENCE)
+    found = attncompare.noise(beside(wide, plant), SENTENCE, draws=19)
     assert np.argwhere(found.moved).tolist() == [[1, 5]]
     assert found.sentence().startswith("1 of 32 heads moved beyond a random change of the same size")
 
@@ -173,7 +173,7 @@ def test_a_planted_head_is_found_and_no_other(wide: Pair) -> None:
 @pytest.fixture(scope="module")
 def trail() -> Callable[[str], Noise]:
     def at(step: str) -> Noise:
-        return attncompare.noise(attncompare.load_pair(tuned=STEPS / step, device="cpu"), SENTENCE)
+        return attncompare.noise(attncompare.load_pair(tuned=STEPS / step, device="cpu"), SENTENCE, draws=19)
 
     return at
 
