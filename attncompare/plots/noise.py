@@ -35,7 +35,7 @@ def noise(noise: Noise, *, limits: tuple[float, float] | None = None) -> Figure:
         return _nothing(noise)
     answer, _, tested = noise.sentence().partition(" (")
     title = wrap(answer, inner, TITLE, DPI, bold=True)
-    told = [tested.removesuffix(").")] if tested else []
+    told = lines(tested.replace(")", "", 1).removesuffix("."), inner)
     told += lines(noise.replicates.sentence(), inner) if noise.replicates else []
     key = key_rows(entries(noise, at.limits[0]), inner)
     below = lines(_footnote(noise, at), inner)

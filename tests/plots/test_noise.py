@@ -65,6 +65,7 @@ RECORDS = {
     "not measured": lambda: noise(bits=np.full((6, 12), np.nan)),
     "all zero": lambda: noise(bits=np.zeros((6, 12))),
     "coarse arithmetic": lambda: noise(numeric=0.006),
+    "arithmetic explains some": lambda: noise(numeric=0.05),
     "no arithmetic": lambda: noise(numeric=None),
     "no ceiling": lambda: replace(noise(), unrelated=frozen(np.full((6, 12), np.nan))),
     "still draws": lambda: replace(noise(), draws=frozen(np.zeros((39, 6, 12)))),
@@ -161,6 +162,7 @@ def test_the_title_is_the_answer():
         lines = [text.get_text() for text in plots.noise(record).texts]
         answer = record.sentence()
         assert answer.startswith(lines[0])
+        assert all(line.count("(") == line.count(")") for line in lines[:3])
         assert re.sub(r"\W", "", answer) in re.sub(r"\W", "", " ".join(lines[:3]))
 
 
