@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.noise import Noise
 from attncompare.attention import head_name
 from attncompare.errors import BadInput
 from attncompare.metrics import DELTAS, FLOORS, METRICS, Metric
@@ -111,12 +112,12 @@ def _name(comparison: Comparison, row: int, head: int) -> str:
     return head_name(comparison.layers[row], head)
 
 
-def _unmeasured(comparison: Comparison, metric: Metric) -> str:
-    if metric.name in FLOORS and comparison.noise is None:
+def _unmeasured(noise: Noise | None, metric: Metric) -> str:
+    """What hatched cells are, and why a column of the floor is missing."""
+    if metric.name in FLOORS and noise is None:
         return "Hatched: the noise of this comparison was not measured."
-    if metric.name in FLOORS and not comparison.noise.testable:
-        return f"Hatched: not measured. {comparison.noise.sentence()}"
-    return "Hatched: not measured."
+    untested = f" {noise.sentence()}" if metric.name in FLOORS and noise and not noise.testable else ""
+    return f"Hatched: not measured.{untested}"
 
 
 def _legend(comparison: Comparison, metric: Metric, values: np.ndarray, outlined: tuple[int, int] | None) -> str:
@@ -127,5 +128,5 @@ def _legend(comparison: Comparison, metric: Metric, values: np.ndarray, outlined
         mark = "Bold" if is_written(grid(*values.shape), values) else "Dotted"
         said.append(f"{mark}: {BEYOND}; smaller cells: within.")
     if not np.isfinite(values).all():
-        said.append(_unmeasured(comparison, metric))
+        said.append(_unmeasured(comparison.noise, metric))
     return " ".join(part for part in (*said, holes(comparison.layers), scope(comparison.about).remark()) if part)

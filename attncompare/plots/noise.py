@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.verdict import caution
 from attncompare.attention import head_name
-from attncompare.metrics.floor import ALPHA, smallest_p
+from attncompare.metrics.floor import smallest_p
 from attncompare.plots.canvas import BODY, DPI, LINE, PAD, TITLE, card, footer, lines, write
 from attncompare.plots.cells import holes
 from attncompare.plots.colors import MUTED
@@ -35,7 +35,7 @@ def noise(noise: Noise, *, limits: tuple[float, float] | None = None) -> Figure:
         return _nothing(noise)
     answer, _, tested = noise.sentence().partition(" (")
     title = wrap(answer, inner, TITLE, DPI, bold=True)
-    told = [tested.removesuffix(").")] if tested else []
+    told = lines(tested.replace(")", "", 1).removesuffix("."), inner)
     told += lines(noise.replicates.sentence(), inner) if noise.replicates else []
     key = key_rows(entries(noise, at.limits[0]), inner)
     below = lines(_footnote(noise, at), inner)
@@ -107,9 +107,10 @@ def _footnote(noise: Noise, at: Places) -> str:
             "p: how often a random change lifts any head of the model as many standard deviations above its floor; "
             f"{smallest_p(len(noise.draws)):.2g} is the least that {len(noise.draws)} can show."
         )
-        if any(not noise.moved[cell] and noise.jsd_bits[cell] > noise.draws[:, *cell].max() for cell, _ in at.rows):
+        hollow = [cell for cell, _ in at.rows if not noise.moved[cell]]
+        if any(noise.jsd_bits[cell] > max(noise.draws[:, *cell].max(), noise.numeric_bits[cell]) for cell in hollow):
             said.append("Right of its floor and yet within: among so many heads some stand there by chance.")
-        if (np.isfinite(noise.jsd_bits) & (noise.floor.p <= ALPHA) & ~noise.moved).any():
+        if any(noise.jsd_bits[cell] <= noise.numeric_bits[cell] for cell in hollow):
             said.append("A head that arithmetic alone moves as far is within, whatever its p.")
     if at.limits[0] < noise.ceiling_bits <= at.limits[1]:
         said.append(

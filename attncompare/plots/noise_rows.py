@@ -60,9 +60,9 @@ def draw_lanes(figure: Figure, axes: Axes, noise: Noise, at: Places, top: float)
 
 def draw_rows(figure: Figure, axes: Axes, noise: Noise, at: Places, top: float) -> None:
     """Heads one by one: the band of its random changes, its dot, arithmetic, replicates, numbers."""
-    for text, y in at.headings:
+    for text, baseline in at.headings:
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 2}  # over the lines of the grid
-        write(figure, PAD, top + y, text, points=BODY, fontweight="bold", bbox=ground)
+        write(figure, PAD, top + baseline, text, points=BODY, fontweight="bold", bbox=ground)
     if not at.rows:
         return
     cells = tuple(np.transpose([cell for cell, _ in at.rows]))

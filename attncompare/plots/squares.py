@@ -4,6 +4,7 @@ Knows nothing about what the number is.
 """
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,7 @@ def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, place: Grid, loud
 def _color_bar(figure: Figure, image: AxesImage, place: Grid, unit: str) -> None:
     x, height = place.left + place.width + _AWAY, min(place.height, 330)
     axes = box(figure, x, place.top, _BAR, height)
+    low, high = image.get_clim()
     ramp = np.linspace(0, 1, 256)[:, None]
     axes.imshow(
         ramp,
@@ -145,7 +147,8 @@ def _color_bar(figure: Figure, image: AxesImage, place: Grid, unit: str) -> None
         extent=(0, 1, 0, 1),
     )
     axes.yaxis.tick_right()
-    ticks = np.asarray(image.norm.inverse([0.0, 0.5, 1.0])).tolist()
+    middle = sqrt(low * high) if isinstance(image.norm, LogNorm) else (low + high) / 2
+    ticks = [low, middle, high]
     axes.set_yticks([0, 0.5, 1], [_tick(tick) for tick in ticks], **style(color=MUTED))
     axes.tick_params(length=0, pad=4)
     axes.spines[:].set(visible=True, color=LINE_COLOR, linewidth=0.6)

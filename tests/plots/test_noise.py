@@ -65,6 +65,7 @@ RECORDS = {
     "not measured": lambda: noise(bits=np.full((6, 12), np.nan)),
     "all zero": lambda: noise(bits=np.zeros((6, 12))),
     "coarse arithmetic": lambda: noise(numeric=0.006),
+    "arithmetic explains some": lambda: noise(numeric=0.05),
     "no arithmetic": lambda: noise(numeric=None),
     "no ceiling": lambda: replace(noise(), unrelated=frozen(np.full((6, 12), np.nan))),
     "still draws": lambda: replace(noise(), draws=frozen(np.zeros((39, 6, 12)))),
@@ -89,7 +90,8 @@ def test_every_measured_head_is_a_dot_where_its_divergence_is_and_filled_where_i
     shown = sum(len(line.get_xdata()) for line in rows)
     assert shown == min(measured.size, ROWS)
     for line in rows:
-        assert all(np.isclose(line.get_xdata(), np.clip(record.jsd_bits[:, :, None], low, high)).any((0, 1)))
+        expected = record.jsd_bits[record.moved == filled(line)]
+        assert np.isclose(np.array(line.get_xdata())[:, None], np.clip(expected, low, high)).any(1).all()
     ends = "At an end of the axis: beyond it, or 0." in written(figure)
     assert not ends or (record.draws < low).any() or (measured < low).any()
 
@@ -160,6 +162,7 @@ def test_the_title_is_the_answer():
         lines = [text.get_text() for text in plots.noise(record).texts]
         answer = record.sentence()
         assert answer.startswith(lines[0])
+        assert all(line.count("(") == line.count(")") for line in lines[:3])
         assert re.sub(r"\W", "", answer) in re.sub(r"\W", "", " ".join(lines[:3]))
 
 
