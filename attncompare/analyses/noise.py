@@ -128,8 +128,7 @@ class Noise:
         count, by = int(self.moved.sum()), f"family-wise p ≤ {ALPHA:g}, {len(self.draws)} draws"
         if not count:
             return f"No head moved beyond a random change of the same size ({by})."
-        heads = "head" if count == 1 else "heads"
-        return f"{count} of {self.moved.size} {heads} moved beyond a random change of the same size ({by})."
+        return f"{count} of {self.moved.size} heads moved beyond a random change of the same size ({by})."
 
     def frame(self) -> pd.DataFrame:
         """One line per head: divergence, floors, and whether it moved beyond them (None where that can't be tested)."""

@@ -86,4 +86,4 @@ def _above(bits: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
 
 
 def _largest(z: np.ndarray) -> float:
-    return float(np.nanmax(z)) if np.isfinite(z).any() else -np.inf
+    return -np.inf if np.isnan(z).all() else float(np.nanmax(z))

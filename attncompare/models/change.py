@@ -138,7 +138,7 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
         if other is None or other.data_ptr() == weight.data_ptr() or torch.equal(other, weight):
             continue
         if not (weight.is_floating_point() and other.is_floating_point()):
-            kind = str(weight.dtype).removeprefix("torch.")
+            kind = str((other if weight.is_floating_point() else weight).dtype).removeprefix("torch.")
             raise UnsupportedModel(f"{path}.{name} is quantised ({kind}), so it can't be changed at random.")
         change = _change_of(path, name, weight, other, first.get_submodule(name.rpartition(".")[0]))
         if change is not None:
@@ -148,17 +148,20 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
 def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.Module) -> Change | None:
     """The change of one weight that is not known from factors; None if it can't be laid beside the tuned one."""
     embeds = isinstance(holder, nn.Embedding)
-    if not embeds and other.shape != weight.shape:
+    if other.shape != weight.shape and not embeds:
         return None
-    rows = min(len(other), len(weight))  # a vocabulary may have grown
-    change = other[:rows].float() - weight[:rows].float()
-    shape = (rows, weight[0].numel()) if isinstance(holder, _ConvNd) else tuple(weight.shape)
-    size = torch.empty(0) if embeds else _size(change.reshape(shape))
+    rows = min(len(other), len(weight)) if embeds else None  # a vocabulary may have grown
+    change = other[:rows].float() - weight[:rows].float() if embeds else other.float() - weight.float()
+    if not change.any():
+        return None
+    if isinstance(holder, _ConvNd) and change.ndim > 1:
+        change = change.flatten(1)
+    size = torch.empty(0) if embeds else _size(change)
     norms = float(change.norm()), float(weight.float().norm())
-    return Change(path, name, shape, size, *norms, tuned=other.detach() if embeds else None)
+    return Change(path, name, tuple(change.shape), size, *norms, tuned=other.detach() if embeds else None)
 
 
-def _size(change: Float[Tensor, "*stack row column"]) -> Float[Tensor, "*stack rank"]:
+def _size(change: Float[Tensor, "*axes"]) -> Float[Tensor, "*stack rank"]:
     """Singular values above rounding, of a matrix or of each in a stack; the norm of a vector."""
     if change.ndim < 2:
         return change.norm().reshape(1)
