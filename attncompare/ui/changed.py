@@ -74,8 +74,8 @@ def _offered(answer: Answer, yardstick: Noise | None, metric: str, layer: int, h
     """Updates of menu, meaning and grid; a metric that was not measured gives way to the divergence."""
     choices = metric_choices(answer.beside(yardstick))
     chosen = metric if metric in dict(choices).values() else DEFAULT
-    menu = gr.update(choices=choices, value=chosen)
-    return menu, reading(chosen), draw_heads(answer, yardstick, chosen, layer, head)
+    kept = {} if chosen == metric else {"value": chosen}
+    return gr.update(choices=choices, **kept), reading(chosen), draw_heads(answer, yardstick, chosen, layer, head)
 
 
 def draw_top(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, Any]]:

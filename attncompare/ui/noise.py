@@ -119,7 +119,7 @@ def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
                     min_width=280,
                 )
             with gr.Row(elem_classes=["asking"]):
-                go = gr.Button("Measure the yardstick", elem_id="yardstick", scale=0, min_width=200)
+                go = gr.Button("Measure the yardstick", elem_id="yardstick", scale=0, min_width=250)
                 stop = gr.Button("Cancel", elem_id="no-yardstick", interactive=False, scale=0, min_width=110)
             status = gr.HTML(elem_id="noise-status")
             with gr.Column(visible=False) as results:

@@ -68,12 +68,12 @@ def yardstick(noise: Noise) -> str:
 def _drawn(noise: Noise, change: dict[str, Any]) -> str:
     """What the random changes were."""
     low, high, matrices = (change[name] for name in ("rank_low", "rank_high", "matrices"))
-    rank = f"rank {low}" if low == high else f"ranks {low} to {high}"
-    changed = [f"{matrices} weight matrices of {rank}"] if matrices else []
+    changed = [f"{matrices} weight matrices"] if matrices else []
     changed += [f"{others} other weights"] if (others := change["weights"] - matrices) else []
+    rank = f"rank ({low if low == high else f'{low} to {high}'}) and " if matrices else ""
     return (
-        f"{len(noise.draws)} random changes (seed {noise.seed}), each as large as the tuning's, "
-        f"{change['relative_norm']:.2g} of what it changed: {' and '.join(changed)}"
+        f"{len(noise.draws)} random changes (seed {noise.seed}) of {' and '.join(changed)}, of the tuning's {rank}"
+        f"relative size ({change['relative_norm']:.2g})"
     )
 
 
