@@ -24,7 +24,7 @@ from tests.conftest import draw_weights
 from tests.families.configs import tiny_model
 from tests.models.checkpoints import CONFIGS, model, refused
 from tests.models.readers import side
-from tests.models.test_kinds import CASES, LORA, fresh, logits, save_kind
+from tests.models.test_kinds import CASES, fresh, logits, save_kind
 from tests.models.test_two_adapters import bert_adapter
 
 _COUNT = itertools.count()
