@@ -35,7 +35,9 @@ LIMITS = {"implementation": 1e-5, "padding": 1e-5, "dtype": 0.1}
 def opened(family: str) -> tuple[Pair, Side, Encoding]:
     """A pair, its base as loading describes it, and what that reads."""
     made = pair(family, byte_level(bos=family == "bert", eos=True))
-    draw_weights(made.base.model, seed=1, scale=0.25)  # rounding grows with the scores, and T5 does not scale them
+    draw_weights(
+        made.base.model, seed=1, scale=0.12 if family == "t5" else 0.2
+    )  # rounding grows with the scores, and T5 does not scale them
     options = {"target": SENTENCES[1]} if CONFIGS[family].is_encoder_decoder else {}
     question = prepare(made, SENTENCES[0], **options)
     base = replace(made.base, info=replace(made.base.info, attention_path=routing.route(made.base.model)))
@@ -74,7 +76,7 @@ def test_nearly_the_same_beside_an_untouched_base(family: str, name: str) -> Non
 
     side, other = VARIANTS[name](base, encoding, made.max_tokens)
     calls, found = read(side, other)
-    assert mean_normalised_entropy([call.block(0, call.queries)[0] for _, call in plain]) < 0.8
+    assert mean_normalised_entropy([call.block(0, call.queries)[0] for _, call in plain]) < 0.9
     assert [place for place, _ in calls] == [place for place, _ in plain]
     for (_, one), (place, another) in zip(plain, calls, strict=True):
         assert variation(one, another) <= LIMITS[name], place
@@ -168,7 +170,7 @@ def test_padding_is_there_and_changes_nothing(family: str) -> None:
         keys = 0 if place.attention == "decoder" else PADDING
         assert (other.queries, other.keys) == (one.queries + queries, one.keys + keys)
         rows, expected = (call.block(0, one.queries)[0] for call in (Fitted(other, one), one))
-        torch.testing.assert_close(rows, expected, atol=2e-6, rtol=0)
+        torch.testing.assert_close(rows, expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("family", ["bert", "t5", "bart"])
