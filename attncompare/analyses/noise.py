@@ -118,8 +118,18 @@ class Noise:
             "numeric_floor_bits": self.numeric_bits
         }
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What was found, in a sentence each: by random changes and by other trainings, the latter alone where no changes
+        were drawn."""
+        trainings = (self.replicates.sentence(),) if self.replicates else ()
+        return trainings if trainings and not len(self.draws) else (self._by_draws(), *trainings)
+
     def sentence(self) -> str:
-        """The answer in a sentence."""
+        """The first answer."""
+        return self.answers[0]
+
+    def _by_draws(self) -> str:
         if not len(self.draws):
             return "There is no random change to measure by."
         if not self.testable:
@@ -145,7 +155,7 @@ class Noise:
     def summary(self) -> dict[str, Any]:
         """What holds for all heads together, as JSON values."""
         return {
-            "sentence": self.sentence(),
+            "sentence": " ".join(self.answers),
             "heads_moved": int(self.moved.sum()) if self.testable else None,
             "draws": len(self.draws),
             "seed": self.seed,

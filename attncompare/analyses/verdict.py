@@ -28,9 +28,9 @@ LONGEST_SHOWN = 40
 
 def caution(noise: Noise | None) -> str:
     """What not to conclude, the last sentence of a verdict on what moved."""
-    if noise is None or not noise.testable:
-        return NO_YARDSTICK
-    return SEEDS if noise.replicates else YARDSTICK
+    if noise and noise.replicates:
+        return SEEDS
+    return YARDSTICK if noise and noise.testable else NO_YARDSTICK
 
 
 def verdict(
@@ -48,8 +48,7 @@ def verdict(
     if not movers:
         return " ".join(["No head moved: the two models attend identically on this text.", *_answers(outputs)])
     sentences = [
-        *([] if noise is None else [noise.sentence()]),
-        *([noise.replicates.sentence()] if noise and noise.replicates else []),
+        *(noise.answers if noise else ()),
         _concentration(bits),
         _top(heads, layers.index(movers[0].layer), movers[0], question.key_tokens),
         _layers(bits, layers),

@@ -36,7 +36,7 @@ def noise(noise: Noise, *, limits: tuple[float, float] | None = None) -> Figure:
     answer, _, tested = noise.sentence().partition(" (")
     title = wrap(answer, inner, TITLE, DPI, bold=True)
     told = lines(tested.replace(")", "", 1).removesuffix("."), inner)
-    told += lines(noise.replicates.sentence(), inner) if noise.replicates else []
+    told += lines(" ".join(noise.answers[1:]), inner) if noise.answers[1:] else []
     key = key_rows(entries(noise, at.limits[0]), inner)
     below = lines(_footnote(noise, at), inner)
     under = PAD + 22 + _TITLE_LINE * (len(title) - 1) + LINE + 4
@@ -70,14 +70,13 @@ def noise_alt(noise: Noise) -> str:
     rows = f"Rows for {len(at.rows)} of {noise.jsd_bits.size} {about.of('heads')}: divergence in bits on a log scale."
     if not at.rows:
         return f"{rows} No head was measured."
-    said = [noise.sentence(), rows]
+    said = [*noise.answers, rows]
     if noise.testable:
         beyond, rest = ([cell for cell, _ in at.rows if noise.moved[cell] == moved] for moved in (True, False))
         said.append(f"Largest beyond: {_listed(noise, beyond[:3])}." if beyond else "")
         said.append(f"Largest within: {_listed(noise, rest[:3])}." if rest else "")
     else:
         said.append(f"Largest: {_listed(noise, [cell for cell, _ in at.rows[:3]])}.")
-    said.append(noise.replicates.sentence() if noise.replicates else "")
     said.append(f"Unrelated heads: {noise.ceiling_bits:.2g}." if np.isfinite(noise.ceiling_bits) else "")
     arithmetic = noise.numeric_bits[np.isfinite(noise.numeric_bits)]
     said.append(f"Arithmetic alone: at most {small(float(arithmetic.max()))}." if arithmetic.size else "")

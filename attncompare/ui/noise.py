@@ -36,10 +36,10 @@ _KEPT = gr.skip()
 
 def answer_html(noise: Noise) -> str:
     """The answer in a sentence, what not to conclude from it, what it was measured by, and what could not be measured."""
-    trainings = f" {escape(noise.replicates.sentence())}" if noise.replicates else ""
+    first, *more = map(escape, noise.answers)
     notes = "".join(f"<li>{escape(note)}</li>" for note in noise.notes)
     return (
-        f'<section class="verdict"><p class="lead"><strong>{escape(noise.sentence())}</strong>{trainings}</p>'
+        f'<section class="verdict"><p class="lead"><strong>{first}</strong> {" ".join(more)}</p>'
         f'<p class="aside">{escape(caution(noise))}</p>'
         f'<p class="reading">Measured by: {escape(measured_by(noise))}.</p>'
         f"{f'<ul>{notes}</ul>' if notes else ''}</section>"
