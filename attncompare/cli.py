@@ -70,8 +70,10 @@ def compare(
     """Compare every head on a text.
 
     Writes comparison.json, heads.csv, rollout.npz, heads.png, layers.png, movers.png and rollout.png; prints the verdict.
-    Cross-attention has no rollout, so its two files are left out. --floor and --replicate say what divergence is measured
-    by: they add noise.json, noise.csv and noise.png, and the floors to comparison.json and heads.csv.
+    Cross-attention has no rollout, so its two files are left out.
+
+    --floor and --replicate ask whether the change is more than noise: they add noise.json, noise.csv and noise.png, and fill
+    the floors of every head in comparison.json and heads.csv.
     """
     from attncompare import compare as compare_pair
     from attncompare import plots

@@ -12,6 +12,7 @@ from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure
 from attncompare.ui.files import numbers, shown, table
 from attncompare.ui.questions import Answer, ask_reach
+from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
@@ -93,4 +94,4 @@ def distance_tab(answer: gr.State, local: LocalRule) -> None:
     measured = go.click(partial(run, local), answer, measuring, concurrency_limit=4, **PRIVATE)
     starting = [waiting, content, asking, results, go, stop, status]
     answer.change(start, answer, starting, cancels=[measured], **DRAWING)
-    stop.click(cancelled, None, [go, stop, status], cancels=[measured], queue=False, **PRIVATE)
+    stops(stop, [measured], cancelled, None, [go, stop, status])

@@ -15,6 +15,7 @@ from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure, shown_errors
 from attncompare.ui.files import shown
 from attncompare.ui.questions import Answer, ask_rollout
+from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
@@ -101,4 +102,4 @@ def flow_tab(answer: gr.State, local: LocalRule) -> None:
     followed = gr.on([go.click, token.submit], partial(run, local), [answer, token], [picture, note, status], **PRIVATE)
     starting = [waiting, content, picture, note, long, token, status]
     answer.change(start, answer, starting, cancels=[followed], **DRAWING)
-    stop.click(lambda: note_html("Cancelled."), None, status, cancels=[followed], queue=False, **PRIVATE)
+    stops(stop, [followed], lambda: note_html("Cancelled."), None, status)

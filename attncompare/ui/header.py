@@ -14,6 +14,7 @@ from attncompare.ui.files import examples
 from attncompare.ui.options import options_form
 from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
+from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, PRIVATE
 from attncompare.ui.verdict import EMPTY, error_html, note_html, progress_html, verdict_html
 from attncompare.ui.work import Step, follow
@@ -141,9 +142,7 @@ def header(local: LocalRule) -> tuple[gr.State, gr.State]:
     switched = kind.input(partial(switch, local), [answer, kind], shown, **at_once)
     switched.success(lambda kind: kind, kind, options[-1], queue=False, **PRIVATE)  # the next Compare asks the same
     cut = offer.click(partial(shorten, local), asking, [text, status, offer, compare, cancel], **at_once)
-    cancel.click(
-        cancelled, answer, [status, kind, compare, cancel], cancels=[asked, switched, cut], queue=False, **PRIVATE
-    )
+    stops(cancel, [asked, switched, cut], cancelled, answer, [status, kind, compare, cancel])
     yardstick.change(judge, [answer, yardstick], verdict, **DRAWING)
     return answer, yardstick
 

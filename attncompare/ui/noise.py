@@ -17,6 +17,7 @@ from attncompare.ui.files import numbers, shown, table
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise
 from attncompare.ui.receipt import yardstick as measured_by
+from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
@@ -134,4 +135,4 @@ def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
     measured = gr.on([go.click, draws.submit], partial(run, local), asking, measuring, concurrency_limit=4, **PRIVATE)
     starting = [waiting, content, results, go, stop, status]
     answer.change(start, answer, starting, cancels=[measured], **DRAWING)
-    stop.click(cancelled, yardstick, [go, stop, status], cancels=[measured], queue=False, **PRIVATE)
+    stops(stop, [measured], cancelled, yardstick, [go, stop, status])

@@ -17,6 +17,7 @@ from attncompare.ui.app import build
 from attncompare.ui.questions import Answer, Question
 from attncompare.ui.theme import launch_options
 from tests.conftest import WORDS, save_tiny
+from tests.ui.visiting import Visit
 
 NEGATION = "The film is not good, and the dialogue is painfully dull."
 
@@ -103,6 +104,14 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Any, page: Served) -> Iterator[Visit]:
+    """A visit of its own."""
+    visitor = Visit(browser, page.url)
+    yield visitor
+    visitor.context.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,62 +12,12 @@ from attncompare.ui.questions import Answer, unheard
 from attncompare.ui.work import turn
 from tests.ui.conftest import NEGATION, Served
 from tests.ui.kinds import save_kind
+from tests.ui.visiting import Visit
 
 HOSTILE = (
     "A </script><img src=x onerror=document.title='pwned'> {{x}} ${document.title='pwned'} \u202eabc\u202c 😀 film"
 )
 SCREENS = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
-
-
-class Visit:
-    """A tab with the page open, and what it complained about and asked others for."""
-
-    def __init__(self, browser: Any, url: str, theme: str = "light", width: int = 1280) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
-        self.tab = self.context.new_page()
-        self.tab.set_default_timeout(60_000)
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self.tab.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.tab.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
-        self.tab.goto(f"{url}?__theme={theme}")
-        self.tab.wait_for_selector("#compare")
-
-    def compare(self, text: str | None = None) -> str:
-        """Compare and wait for the pictures; the verdict as text."""
-        before = self.source("#maps")
-        if text is not None:
-            self.tab.fill("#text textarea", text)
-        self.tab.click("#compare")
-        self.changed("#maps", before)
-        self.tab.wait_for_selector("#json:not([disabled])", state="attached")
-        return self.tab.inner_text("#verdict .verdict")
-
-    def source(self, picture: str) -> str | None:
-        image = self.tab.query_selector(f"{picture} img")
-        return image.get_attribute("src") if image else None
-
-    def changed(self, picture: str, before: str | None) -> None:
-        """Wait until a picture is another one."""
-        self.tab.wait_for_function(
-            "([q, old]) => { const e = document.querySelector(q + ' img'); return e && e.src && e.src !== old }",
-            arg=[picture, before],
-        )
-
-    def chosen(self) -> tuple[str, str]:
-        return self.tab.input_value("#layer input"), self.tab.input_value("#head input")
-
-    def overflow(self) -> int:
-        """Pixels by which the page is wider than its window."""
-        return int(self.tab.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
-
-
-@pytest.fixture
-def visit(browser: Any, page: Served) -> Iterator[Visit]:
-    visitor = Visit(browser, page.url)
-    yield visitor
-    visitor.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -259,92 +208,6 @@ def test_how_far_heads_look_is_measured_when_asked(visit: Visit) -> None:
         visit.tab.click("#unmeasure")
         visit.tab.wait_for_function("document.querySelector('#distance-status').innerText.includes('Cancelled')")
     assert visit.tab.is_enabled("#measure")
-    assert visit.complaints == []
-
-
-def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
-    visit.tab.get_by_role("tab", name="Is it real").click()
-    assert "Press Compare" in visit.tab.inner_text("[role=tabpanel]:visible")
-    assert "without a yardstick" in visit.compare()
-    visit.tab.get_by_role("tab", name="What changed").click()
-    before = visit.source("#maps")
-    visit.tab.fill("#layer input", "L1")
-    visit.tab.keyboard.press("Enter")
-    visit.changed("#maps", before)
-    opened, maps, grid, layers = visit.chosen(), *(visit.source(one) for one in ("#maps", "#heads", "#layers"))
-    visit.tab.wait_for_selector('#heads img[alt*="Divergence"]')
-    visit.tab.click(".tab-link")
-    visit.tab.fill("#draws input", "19")
-    visit.tab.press("#draws input", "Enter")
-    visit.tab.wait_for_selector("#noise img[alt*='on a log scale']")
-    assert "moved beyond a random change of the same size" in visit.tab.inner_text("#noise-answer strong")
-    visit.tab.wait_for_function(
-        "document.querySelector('#verdict strong').innerText === document.querySelector('#noise-answer strong').innerText"
-    )
-    assert visit.tab.query_selector(".tab-link") is None
-    with visit.tab.expect_download() as download:
-        visit.tab.click("#noise-csv")
-    assert download.value.suggested_filename == "noise.csv"
-    visit.tab.get_by_role("tab", name="What changed").click()
-    visit.changed("#heads", grid)
-    visit.changed("#layers", layers)
-    assert (visit.chosen(), visit.source("#maps")) == (opened, maps)
-    visit.tab.click("#metric input")
-    visit.tab.get_by_role("option", name="Multiple of the floor").click()
-    visit.tab.wait_for_selector('#heads img[alt*="Multiple of the floor"]')
-    assert visit.complaints == []
-
-
-def test_a_new_comparison_clears_the_yardstick(visit: Visit) -> None:
-    visit.compare()
-    visit.tab.click(".tab-link")
-    visit.tab.fill("#draws input", "19")
-    visit.tab.click("#yardstick")
-    visit.tab.wait_for_selector("#noise img")
-    visit.tab.get_by_role("tab", name="What changed").click()
-    visit.tab.click("#metric input")
-    visit.tab.get_by_role("option", name="Family-wise p").click()
-    visit.tab.wait_for_selector('#heads img[alt*="Family-wise p"]')
-    assert "without a yardstick" in visit.compare("Another text has another yardstick.")
-    assert visit.tab.input_value("#metric input").startswith("Divergence (bits)")
-    assert "Divergence" in visit.tab.get_attribute("#heads img", "alt")
-    visit.tab.click("#metric input")
-    visit.tab.get_by_role("option", name="Cosine similarity").wait_for()
-    assert visit.tab.get_by_role("option", name="Family-wise p").count() == 0
-    visit.tab.keyboard.press("Escape")
-    visit.tab.click(".tab-link")
-    visit.tab.wait_for_selector("#noise", state="hidden")
-    assert visit.complaints == []
-
-
-def test_bad_input_and_cancelling_leave_the_yardstick(visit: Visit) -> None:
-    visit.compare()
-    visit.tab.click(".tab-link")
-    visit.tab.fill("#draws input", "19")
-    visit.tab.click("#yardstick")
-    visit.tab.wait_for_selector("#noise img")
-    picture = visit.source("#noise")
-    for field, value, expected in (
-        ("#draws input", "2", "3 to 199"),
-        ("#draws input", "", "whole number"),
-        ("#trainings textarea", "not an id!", "not an id!"),
-    ):
-        visit.tab.fill(field, value)
-        visit.tab.click("#yardstick")
-        visit.tab.wait_for_function(
-            "words => document.querySelector('#noise-status [role=alert]')?.innerText.includes(words)", arg=expected
-        )
-        visit.tab.fill("#draws input", "20")
-    visit.tab.fill("#trainings textarea", "")
-    with turn(unheard):  # somebody else's comparison
-        visit.tab.click("#yardstick")
-        visit.tab.wait_for_function("document.querySelector('#noise-status').innerText.includes('waiting')")
-        visit.tab.click("#no-yardstick")
-        visit.tab.wait_for_function("document.querySelector('#noise-status').innerText.includes('Cancelled')")
-    assert visit.tab.is_enabled("#yardstick")
-    visit.tab.wait_for_timeout(500)
-    assert visit.source("#noise") == picture
-    assert "19 draws" in visit.tab.inner_text("#verdict strong")
     assert visit.complaints == []
 
 

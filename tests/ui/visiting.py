@@ -1,0 +1,48 @@
+"""A visitor of the page with a real browser."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Visit:
+    """A tab with the page open, and what it complained about and asked others for."""
+
+    def __init__(self, browser: Any, url: str, theme: str = "light", width: int = 1280) -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(60_000)
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.tab.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
+        self.tab.goto(f"{url}?__theme={theme}")
+        self.tab.wait_for_selector("#compare")
+
+    def compare(self, text: str | None = None) -> str:
+        """Compare and wait for the pictures; the verdict as text."""
+        before = self.source("#maps")
+        if text is not None:
+            self.tab.fill("#text textarea", text)
+        self.tab.click("#compare")
+        self.changed("#maps", before)
+        self.tab.wait_for_selector("#json:not([disabled])", state="attached")
+        return self.tab.inner_text("#verdict .verdict")
+
+    def source(self, picture: str) -> str | None:
+        image = self.tab.query_selector(f"{picture} img")
+        return image.get_attribute("src") if image else None
+
+    def changed(self, picture: str, before: str | None) -> None:
+        """Wait until a picture is another one."""
+        self.tab.wait_for_function(
+            "([q, old]) => { const e = document.querySelector(q + ' img'); return e && e.src && e.src !== old }",
+            arg=[picture, before],
+        )
+
+    def chosen(self) -> tuple[str, str]:
+        return self.tab.input_value("#layer input"), self.tab.input_value("#head input")
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than its window."""
+        return int(self.tab.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
