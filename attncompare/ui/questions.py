@@ -23,7 +23,7 @@ from attncompare.models.reading import Reading, prepare
 from attncompare.models.tokens import encode
 from attncompare.ui.measuring import Measuring
 from attncompare.ui.reading import MAX_CHARACTERS
-from attncompare.ui.work import loading, turn
+from attncompare.ui.work import considerate, loading, turn
 
 MAX_TOKENS = 4096
 """Longest text that the page and its endpoints compare: work grows with the square, and everybody waits for it."""
@@ -81,7 +81,8 @@ def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -
 def ask_comparison(asked: Question, local: LocalRule, progress: Progress, floor: int | None = None) -> Answer:
     """Load the pair and compare it on the text; with ``floor``, beside so many random changes."""
     with _ready(asked, local, progress) as pair:
-        return Answer(asked, compare(pair, asked.text, floor=floor, progress=progress, **asked.reading))
+        tell = considerate(progress) if floor else progress
+        return Answer(asked, compare(pair, asked.text, floor=floor, progress=tell, **asked.reading))
 
 
 def ask_noise(asked: Question, local: LocalRule, progress: Progress, measuring: Measuring) -> Noise:
@@ -89,8 +90,8 @@ def ask_noise(asked: Question, local: LocalRule, progress: Progress, measuring: 
     trainings = [_training(asked, one, local, progress) for one in measuring.replicates]
     with _ready(asked, local, progress) as pair:
         return noise(
-            pair, asked.text, draws=measuring.draws, seed=measuring.seed, replicates=trainings, progress=progress,
-            **asked.reading,
+            pair, asked.text, draws=measuring.draws, seed=measuring.seed, replicates=trainings,
+            progress=considerate(progress), **asked.reading,
         )  # fmt: skip
 
 

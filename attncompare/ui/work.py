@@ -5,6 +5,7 @@ the visitor cancels or leaves, the generator is closed and the work ends at its 
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ BEAT_SECONDS = 0.15
 _MODELS = threading.Semaphore(1)
 """Held while models run: one question at a time gets the machine, the others wait and say so."""
 
+_GAP_SECONDS = 0.001
+"""Long enough for one who waits to notice that the models are free."""
 
 _LOADS = threading.Semaphore(2)
 """Taken while checkpoints are fetched and loaded."""
@@ -79,6 +82,24 @@ def loading(progress: Progress) -> AbstractContextManager[None]:
 def turn(progress: Progress) -> AbstractContextManager[None]:
     """Wait for the models to be free, and keep others waiting meanwhile."""
     return _held(_MODELS, progress, "waiting for another comparison to end")
+
+
+def considerate(progress: Progress) -> Progress:
+    """Progress of long work inside :func:`turn`: at every part that it reports, whoever waits for the models goes first.
+
+    Work of many parts may take minutes, and a visitor who opens a head meanwhile asks for milliseconds.
+    """
+    latest: list[tuple[str, int]] = []
+
+    def tell(step: str, done: int, total: int) -> None:
+        progress(step, done, total)
+        if latest != [(step, done)]:
+            latest[:] = [(step, done)]
+            _MODELS.release()
+            time.sleep(_GAP_SECONDS)
+            _MODELS.acquire()  # whatever happens: turn() gives back what it took
+
+    return tell
 
 
 @contextmanager

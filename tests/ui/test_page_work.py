@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attncompare.ui.questions import unheard
-from attncompare.ui.work import Step, follow, turn
+from attncompare.ui.work import Step, considerate, follow, turn
 
 
 def test_returns_what_the_work_returned_and_shows_its_steps() -> None:
@@ -73,3 +73,36 @@ def test_a_turn_is_waited_for_and_given_back_after_an_error() -> None:
         raise ZeroDivisionError
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_long_work_lets_others_use_the_models_between_its_parts() -> None:
+    waiting, served = threading.Event(), threading.Event()
+
+    def visitor() -> None:
+        with turn(lambda name, done, total: waiting.set()):
+            served.set()
+
+    told: list[tuple[str, int, int]] = []
+    with turn(unheard):
+        tell = considerate(lambda *step: told.append(step))
+        tell("drawing", 0, 500)
+        thread = threading.Thread(target=visitor)
+        thread.start()
+        assert waiting.wait(10)
+        for _ in range(50):  # the same part goes on
+            tell("drawing", 0, 500)
+        assert not served.is_set()
+        for part in range(1, 500):
+            tell("drawing", part, 500)
+            if served.is_set():
+                break
+        assert served.is_set()
+    thread.join(10)
+    assert len(told) == 51 + part
+    with turn(unheard):  # given back as often as taken: one at a time, as before
+        late = threading.Thread(target=visitor)
+        served.clear()
+        late.start()
+        assert not served.wait(0.5)
+    late.join(10)
+    assert served.is_set()
