@@ -27,6 +27,9 @@ from attncompare.models.views import Fitted, Shuffled
 
 MOST_DRAWS = 999
 
+ROUNDED = 0.01
+"""An error of a drawn change's size that a reader should know of."""
+
 
 def noise(
     pair: Pair,
@@ -83,7 +86,7 @@ def measure(
         numeric=numeric,
         unrelated=unrelated,
         replicates=_replicates(pair, question, trace, others, tell) if others else None,
-        notes=(*notes, *([reason] if reason else []), *_remarks(pair, found, len(drawn))),
+        notes=(*notes, *([reason] if reason else []), *_remarks(pair, found, len(drawn), error)),
         question_key=question.key,
     )
 
@@ -187,13 +190,17 @@ def _size(found: Sequence[Change], error: float) -> dict[str, Any]:
     }
 
 
-def _remarks(pair: Pair, found: Sequence[Change], drawn: int) -> list[str]:
+def _remarks(pair: Pair, found: Sequence[Change], drawn: int, error: float) -> list[str]:
     """What a reader of the floor should know."""
     said = []
     if pair.tuned.info.adapter and found and not all(change.low_rank for change in found):
         said.append(
             "The adapter is more than low-rank updates of linear layers: of the other layers, merged weights minus the "
             "base's were matched."
+        )
+    if error > ROUNDED:
+        said.append(
+            f"Rounding to {pair.base.info.dtype} makes a drawn change up to {error:.0%} larger or smaller than the tuning's."
         )
     if drawn and smallest_p(drawn) > ALPHA:
         said.append(f"With {drawn} draws no p is below {smallest_p(drawn):.2g}, so none is given.")

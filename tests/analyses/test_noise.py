@@ -382,5 +382,18 @@ def test_an_adapter_is_matched_by_its_rank_and_a_checkpoint_by_its_difference(tm
     assert not any("adapter" in note for note in found.notes)
 
 
+def test_half_precision_rounds_small_changes_and_says_so(small: Pair) -> None:
+    base = replace(small.base, model=copy.deepcopy(small.base.model).to(torch.bfloat16))
+    base = replace(base, info=replace(base.info, dtype="bfloat16"))
+    pair = beside(replace(small, base=base, tuned=base), random_change(np.random.default_rng(11), size=0.005))
+    found = attncompare.noise(pair, SENTENCE, draws=3)
+    assert found.change is not None
+    assert found.change["worst_norm_error"] > 0.01
+    assert any(note.startswith("Rounding to bfloat16 makes a drawn change up to") for note in found.notes)
+    single = attncompare.noise(beside(small, random_change(np.random.default_rng(11), size=0.005)), SENTENCE, draws=3)
+    assert single.notes[-1].startswith("With 3 draws")
+    assert not any("Rounding" in note for note in single.notes)
+
+
 def quiet(step: str, done: int, total: int) -> None:
     """Nobody watches."""
