@@ -122,13 +122,13 @@ def test_every_adapted_weight_moves_as_far(case: str) -> None:
 
 @pytest.mark.parametrize("family", ["bert", "mixtral"])
 def test_the_directions_are_not_the_tunings(family: str) -> None:
-    """Of matrices as high as these, cosines between unrelated directions are at most a few hundredths."""
+    """Unrelated directions of a thousand numbers have cosines of a few hundredths."""
     base, tuned = full(family)
     drawn, listed = drawn_beside(base, tuned)
     drawn.draw(0, 0)
     cosines = []
     for change in listed:
-        if change.rank is not None:
+        if change.rank is not None and math.prod(change.shape) >= 1000:
             real = weight_of(tuned, change).double().numpy() - weight_of(base, change).double().numpy()
             cosines.append((real * moved(drawn, base, change)).sum() / change.norm**2)
     assert np.abs(cosines).max() < 0.15
