@@ -45,19 +45,45 @@ def _options(
 
 @app.command()
 @asks
-def compare(asked: Asked) -> None:
+def compare(
+    asked: Asked,
+    floor: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Hold every head against K random changes of the weights, each as large as the tuning's: 3 or more, 19 to "
+            "test by, 39 is a good number; 0 draws none.",
+        ),
+    ] = None,
+    floor_seed: Annotated[
+        int | None, typer.Option(help="With --floor: the same seed, the same random changes.", show_default="0")
+    ] = None,
+    replicate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Another training of the same base, by hub id or folder, to hold every head against; may be given several "
+            "times. Without --floor no random changes are drawn.",
+        ),
+    ] = None,
+) -> None:
     """Compare every head on a text.
 
     Writes comparison.json, heads.csv, rollout.npz, heads.png, layers.png, movers.png and rollout.png; prints the verdict.
-    Cross-attention has no rollout, so its two files are left out.
+    Cross-attention has no rollout, so its two files are left out. --floor and --replicate say what divergence is measured
+    by: they add noise.json, noise.csv and noise.png, and the floors to comparison.json and heads.csv.
     """
     from attncompare import compare as compare_pair
     from attncompare import plots
     from attncompare.analyses.routes import rollout
 
+    if floor_seed is not None and floor is None:
+        raise typer.BadParameter("--floor-seed: only with --floor, which draws random changes.")
     text, reading, folder = asked.words(), asked.reading(), _writable(asked.out)
     pair = asked.pair()
-    result = compare_pair(pair, text, progress=_tell, **reading)
+    trainings = [asked.training(one) for one in replicate or ()]
+    measured: dict[str, Any] = {"floor": floor, "floor_seed": floor_seed or 0, "replicates": trainings}
+    result = compare_pair(pair, text, **measured, progress=_tell, **reading)
     routes = result.rollout
     if routes is None and result.attention != "cross":
         routes = rollout(pair, text, progress=_tell, **reading)
@@ -69,6 +95,10 @@ def compare(asked: Asked) -> None:
     else:
         _write_routes(folder / "rollout.npz", routes)
         pictures["rollout"] = plots.rollout(routes)
+    if result.noise is not None:
+        _write_json(folder / "noise.json", result.noise.to_dict())
+        result.noise.frame().to_csv(folder / "noise.csv", index=False)
+        pictures["noise"] = plots.noise(result.noise)
     for name, figure in pictures.items():
         (folder / f"{name}.png").write_bytes(plots.png(figure))
     _done(folder)

@@ -3,14 +3,14 @@
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from attncompare.attention import AttentionKind
-from attncompare.errors import BadInput
+from attncompare.errors import AttnCompareError, BadInput
 
 if TYPE_CHECKING:
     from attncompare import Pair
@@ -119,6 +119,17 @@ class Asked:
         from attncompare import load_pair
 
         return load_pair(self.base, self.tuned, device=self.device, dtype=self.dtype)
+
+    def training(self, other: str) -> "Pair":
+        """Another training of the same base.
+
+        Raises:
+            BadInput: it can't be opened, or makes no pair with the base.
+        """
+        try:
+            return replace(self, tuned=other).pair()
+        except AttnCompareError as error:
+            raise BadInput(f"--replicate {other!r} can't be used: {error}") from None
 
     def reading(self) -> "Reading":
         """How the text is read.

@@ -1,15 +1,16 @@
-"""``python -m benchmarks [speed] [memory] [peers] [pictures] [page]``: Markdown tables of what was measured here and now."""
+"""``python -m benchmarks [part …]``: Markdown tables of what was measured here and now; all parts if none is given."""
 
 import argparse
 import platform
 
 import torch
 
-from benchmarks import memory, page, peers, pictures, speed
+from benchmarks import memory, noise, page, peers, pictures, speed
 
 PARTS = {
     "speed": speed.table,
     "memory": memory.table,
+    "noise": noise.table,
     "peers": peers.table,
     "pictures": pictures.table,
     "page": page.table,

@@ -15,7 +15,7 @@ import pytest
 
 import attncompare
 from attncompare.cli import main
-from attncompare.metrics import COLUMNS
+from attncompare.metrics import COLUMNS, FLOORS
 from tests.conftest import TEXT, save_tiny
 
 FILM = "The film is not good, and the dialogue is painfully dull."
@@ -49,6 +49,41 @@ def test_compare_writes_what_the_contract_names(monkeypatch, tmp_path, capsys) -
     assert rollout["tokens"].tolist() == [token["text"] for token in written["tokens"]]
     for name in ("heads", "layers", "movers", "rollout"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+
+
+def test_a_floor_fills_the_columns(monkeypatch, tmp_path, capsys, embedded_pair) -> None:
+    asked = ("compare", "--text", FILM, "--out", str(tmp_path), "--floor", "19", "--floor-seed", "3")
+    assert run(monkeypatch, *asked) == 0
+    written, noise = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("comparison", "noise"))
+    jsonschema.validate(written, SCHEMA)
+    assert noise == attncompare.noise(embedded_pair, FILM, draws=19, seed=3).to_dict()
+    assert written["noise"] == {name: noise[name] for name in written["noise"]}
+    assert capsys.readouterr().out.startswith(noise["sentence"])
+    heads, table = pd.read_csv(tmp_path / "heads.csv"), pd.read_csv(tmp_path / "noise.csv")
+    assert heads["floor_p"].tolist() == pytest.approx([row["floor_p"] for row in written["heads"]])
+    assert table["moved"].sum() == noise["heads_moved"]
+    assert (tmp_path / "noise.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_floor_the_columns_are_empty(monkeypatch, tmp_path) -> None:
+    assert run(monkeypatch, "compare", "--text", FILM, "--out", str(tmp_path)) == 0
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert written["noise"] is None
+    assert {row[name] for row in written["heads"] for name in FLOORS} == {None}
+    assert pd.read_csv(tmp_path / "heads.csv")[list(FLOORS)].isna().all(axis=None)
+    assert not list(tmp_path.glob("noise.*"))
+
+
+def test_other_trainings_need_no_floor(monkeypatch, tmp_path, capsys) -> None:
+    other = ("--replicate", "assets/movie-sentiment/step-0350", "--replicate", "assets/movie-sentiment/step-0200")
+    assert run(monkeypatch, "compare", "--text", FILM, "--out", str(tmp_path), *other) == 0
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    jsonschema.validate(written, SCHEMA)
+    assert written["noise"]["draws"] == 0
+    assert written["noise"]["replicates"]["ids"] == ["assets/movie-sentiment/final", *other[1::2]]
+    assert "3 trainings" in capsys.readouterr().out
+    assert written["heads"][0]["floor_p"] is None
+    assert written["heads"][0]["numeric_floor_bits"] >= 0
 
 
 def test_head_writes_its_maps(monkeypatch, tmp_path, capsys) -> None:
@@ -116,7 +151,8 @@ def test_local_checkpoints_keep_to_the_schema(monkeypatch, tmp_path, family: str
 def test_the_schema_can_fail(embedded_pair) -> None:
     content = attncompare.compare(embedded_pair, "A dull film.").to_dict()
     jsonschema.validate(content, SCHEMA)
-    for spoil in ({"schema_version": 2}, {"heads": []}, {"verdict": ""}, {"sinks": [-1]}):
+    spoils = ({"schema_version": 2}, {"heads": []}, {"verdict": ""}, {"sinks": [-1]}, {"noise": {}}, {"noise": 0.05})
+    for spoil in spoils:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(content | spoil, SCHEMA)
 
@@ -139,6 +175,12 @@ def test_the_schema_can_fail(embedded_pair) -> None:
         (("compare", "--text", FILM, "--generate", "tuned", "--temperature", "-1"), "temperature is -1.0"),
         (("head", "--text", FILM, "--layer", "3", "--head", "9", "--queries", "5:99"), "queries must be a window"),
         (("reach", "--text", "film " * 600), "at most 512"),
+        (("compare", "--text", FILM, "--floor", "2"), "2 draws make no floor"),
+        (("compare", "--text", FILM, "--floor", "1000"), "1000 draws make no floor"),
+        (("compare", "--text", FILM, "--floor", "-1"), "got -1"),
+        (("compare", "--text", FILM, "--floor", "3", "--floor-seed", "-1"), "Expected seed to be a whole number"),
+        (("compare", "--text", FILM, "--replicate", "./nowhere"), "--replicate './nowhere' can't be used: There is no"),
+        (("compare", "--text", FILM, "--replicate", "assets/movie-sentiment/final"), "has the same weights"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_1(monkeypatch, tmp_path, capsys, arguments, message: str) -> None:
@@ -167,6 +209,8 @@ def test_an_unwritable_folder_is_noticed_before_any_work(monkeypatch, tmp_path, 
         (("compare", "--out", ".", "--text", "x", "--text-file", "-"), "two texts"),
         (("compare", "--out", ".", "--text", "x", "--seed", "3"), "--seed"),
         (("compare", "--out", ".", "--text", "x", "--level", "syllable"), "syllable"),
+        (("compare", "--out", ".", "--text", "x", "--floor", "many"), "--floor"),
+        (("compare", "--out", ".", "--text", "x", "--floor-seed", "3"), "only with --floor"),
         (("compare", "--out", ".", "--text", "x", "--attention", "sideways"), "sideways"),
         (("compare", "--out", ".", "--text", "x", "--generate", "me"), "me"),
         (("head", "--out", ".", "--text", "x", "--layer", "0", "--head", "0", "--keys", "5"), "START:STOP"),
@@ -201,7 +245,11 @@ SHARED = {
 
 @pytest.mark.parametrize(
     ("command", "own"),
-    [("compare", set()), ("head", {"--layer", "--head", "--queries", "--keys"}), ("reach", set())],
+    [
+        ("compare", {"--floor", "--floor-seed", "--replicate"}),
+        ("head", {"--layer", "--head", "--queries", "--keys"}),
+        ("reach", set()),
+    ],
 )
 def test_every_command_has_the_shared_options(monkeypatch, capsys, command: str, own: set[str]) -> None:
     monkeypatch.setenv("TERM", "dumb")

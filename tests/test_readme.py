@@ -37,9 +37,9 @@ def test_front_matter_is_what_a_space_needs() -> None:
     assert len(fields["short_description"]) <= 60
     required = next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("gradio"))
     major, minor = fields["sdk_version"].split(".")[:2]
-    assert required == "gradio>=6.27,<7"
+    assert required == "gradio>=6.28,<7"
     assert int(major) == 6
-    assert int(minor) >= 27
+    assert int(minor) >= 28
 
 
 def test_the_python_example_prints_what_the_readme_says() -> None:

@@ -106,8 +106,9 @@ class Comparison:
         """
         if noise.question_key != self._question.key or noise.about != self.about:
             raise BadInput("This noise was measured for another question: measure it for the same pair and text.")
-        said = verdict(self.heads, self.movers, self._question, self.outputs, noise)
-        return replace(self, heads={**self.heads, **noise.columns()}, noise=noise, verdict=said)
+        heads = {**self.heads, **noise.columns()}
+        said = verdict(heads, self.movers, self._question, self.outputs, noise)
+        return replace(self, heads=heads, noise=noise, verdict=said)
 
     def head(self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None) -> HeadMaps:
         """One head's maps in both models, from the trace that this comparison left behind.

@@ -118,18 +118,28 @@ class Noise:
             "numeric_floor_bits": self.numeric_bits
         }
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What was found, in a sentence each: by random changes and by other trainings, the latter alone where no changes
+        were drawn."""
+        trainings = (self.replicates.sentence(),) if self.replicates else ()
+        return trainings if trainings and not len(self.draws) else (self._by_draws(), *trainings)
+
     def sentence(self) -> str:
-        """The answer in a sentence."""
+        """The first answer."""
+        return self.answers[0]
+
+    def _by_draws(self) -> str:
         if not len(self.draws):
             return "There is no random change to measure by."
         if not self.testable:
             needed = round(1 / ALPHA) - 1
             return f"{len(self.draws)} random changes are too few to test by: p ≤ {ALPHA:g} takes at least {needed}."
         count, by = int(self.moved.sum()), f"family-wise p ≤ {ALPHA:g}, {len(self.draws)} draws"
-        if not count:
-            return f"No head moved beyond a random change of the same size ({by})."
-        heads = "head" if count == 1 else "heads"
-        return f"{count} of {self.moved.size} {heads} moved beyond a random change of the same size ({by})."
+        heads = f"{count} of {self.moved.size} heads" if count else "No head"
+        lost = int((self.floor.p <= ALPHA).sum()) - count if self.floor else 0
+        but = f"; {lost} more did by no more than arithmetic alone moves them" if lost else ""
+        return f"{heads} moved beyond a random change of the same size ({by}){but}."
 
     def frame(self) -> pd.DataFrame:
         """One line per head: divergence, floors, and whether it moved beyond them (None where that can't be tested)."""
@@ -145,7 +155,7 @@ class Noise:
     def summary(self) -> dict[str, Any]:
         """What holds for all heads together, as JSON values."""
         return {
-            "sentence": self.sentence(),
+            "sentence": " ".join(self.answers),
             "heads_moved": int(self.moved.sum()) if self.testable else None,
             "draws": len(self.draws),
             "seed": self.seed,

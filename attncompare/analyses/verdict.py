@@ -14,7 +14,7 @@ NO_YARDSTICK = (
 )
 
 YARDSTICK = (
-    "The yardstick is a random change of the weights of the same size, on one text: "
+    "The yardstick is a random change of the weights of the same size, on one text. That is a low bar: "
     "it does not say that another training run would not do the same, nor that it matters."
 )
 SEEDS = "The yardstick is what differs between trainings, on one text: it does not say that it matters."
@@ -28,9 +28,9 @@ LONGEST_SHOWN = 40
 
 def caution(noise: Noise | None) -> str:
     """What not to conclude, the last sentence of a verdict on what moved."""
-    if noise is None or not noise.testable:
-        return NO_YARDSTICK
-    return SEEDS if noise.replicates else YARDSTICK
+    if noise and noise.replicates:
+        return SEEDS
+    return YARDSTICK if noise and noise.testable else NO_YARDSTICK
 
 
 def verdict(
@@ -48,10 +48,9 @@ def verdict(
     if not movers:
         return " ".join(["No head moved: the two models attend identically on this text.", *_answers(outputs)])
     sentences = [
-        *([] if noise is None else [noise.sentence()]),
-        *([noise.replicates.sentence()] if noise and noise.replicates else []),
+        *(noise.answers if noise else ()),
         _concentration(bits),
-        _top(bits[layers.index(movers[0].layer), movers[0].head], movers[0], question.key_tokens),
+        _top(heads, layers.index(movers[0].layer), movers[0], question.key_tokens),
         _layers(bits, layers),
         _split(heads),
         *_answers(outputs),
@@ -70,11 +69,13 @@ def _concentration(bits: np.ndarray) -> str:
     return f"{count} of {bits.size} heads {'carries' if count == 1 else 'carry'} half of the change."
 
 
-def _top(bits: float, mover: Mover, tokens: tuple[Token, ...]) -> str:
+def _top(heads: dict[str, np.ndarray], row: int, mover: Mover, tokens: tuple[Token, ...]) -> str:
     def part(change: tuple[int, float]) -> str:
         return f"{_named(tokens, change[0])} ({change[1]:+.2f})"
 
-    size = f"{mover.name} moved most ({bits:.2g} bits)"
+    multiple = heads["floor_multiple"][row, mover.head]
+    times = "" if np.isnan(multiple) else f", {multiple:.2g} times what a random change gives"
+    size = f"{mover.name} moved most ({heads['jsd_bits'][row, mover.head]:.2g} bits{times})"
     if not (mover.lost and mover.gained):
         return f"{size}."
     if mover.gained[0][1] < SPREAD * -mover.lost[0][1]:

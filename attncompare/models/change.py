@@ -148,16 +148,17 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
 def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.Module) -> Change | None:
     """The change of one weight that is not known from factors; None if it can't be laid beside the tuned one."""
     embeds = isinstance(holder, nn.Embedding)
-    if not embeds and other.shape != weight.shape:
+    if other.shape != weight.shape and not embeds:
         return None
-    rows = min(len(other), len(weight))  # a vocabulary may have grown
-    change = other[:rows].float() - weight[:rows].float()
+    rows = min(len(other), len(weight)) if embeds else None  # a vocabulary may have grown
+    change = other[:rows].float() - weight[:rows].float() if embeds else other.float() - weight.float()
     if not change.any():
         return None
-    shape = (rows, weight[0].numel()) if isinstance(holder, _ConvNd) else tuple(weight.shape)
-    size = torch.empty(0) if embeds else _size(change.reshape(shape))
+    if isinstance(holder, _ConvNd) and change.ndim > 1:
+        change = change.flatten(1)
+    size = torch.empty(0) if embeds else _size(change)
     norms = float(change.norm()), float(weight.float().norm())
-    return Change(path, name, shape, size, *norms, tuned=other.detach() if embeds else None)
+    return Change(path, name, tuple(change.shape), size, *norms, tuned=other.detach() if embeds else None)
 
 
 def _size(change: Float[Tensor, "*axes"]) -> Float[Tensor, "*stack rank"]:

@@ -43,7 +43,7 @@ class DrawnModel:
             weight = bare.get_submodule(change.path).get_parameter(change.name)
             own = nn.Parameter(weight.detach().clone(), requires_grad=False)
             _replace(self.model, weight, own)
-            self._drawn.append(_Drawn(change, weight, own, ids.to(own.device) if weight is tokens else slice(None)))
+            self._drawn.append(_Drawn(change, weight, own, ids.to(own.device) if weight is tokens else ...))
         self._widest = widest(changes)
 
     def draw(self, seed: int, index: int) -> None:

@@ -6,6 +6,7 @@ from attncompare.plots.grid import heads, heads_alt
 from attncompare.plots.head import head, head_alt
 from attncompare.plots.layers import layers, layers_alt
 from attncompare.plots.movers import movers, movers_alt
+from attncompare.plots.noise import noise, noise_alt
 from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
 
@@ -19,6 +20,8 @@ __all__ = [
     "layers_alt",
     "movers",
     "movers_alt",
+    "noise",
+    "noise_alt",
     "png",
     "reach",
     "reach_alt",

@@ -16,6 +16,8 @@ NEW = "#0b7a4a"
 SINK, WITHIN, CONTENT = "#c3c1d0", "#8f86b8", "#6a2a86"
 BANDS = ("#d3e8e8", "#74b3b8", "#0f5964")
 """Near, mid and far."""
+FLOOR, BETWEEN = "#cfcedb", "#3266ad"
+"""What random changes give; what differs between trainings."""
 MASKED, MASKED_HATCH = "#f3f3f7", "#dcdbe5"
 GUTTER = "#e7e6ee"
 

@@ -93,11 +93,11 @@ def widest(texts: Iterable[str], points: float, dpi: float) -> float:
     return max((width(text, points, dpi) for text in texts), default=0.0)
 
 
-def wrap(text: str, room: float, points: float, dpi: float) -> list[str]:
+def wrap(text: str, room: float, points: float, dpi: float, *, bold: bool = False) -> list[str]:
     """The text in lines of at most ``room`` pixels, broken at spaces."""
     done: list[str] = []
     for word in text.split():
-        if done and width(f"{done[-1]} {word}", points, dpi) * 1.02 <= room:  # hinting widens some letters
+        if done and width(f"{done[-1]} {word}", points, dpi, bold=bold) * 1.02 <= room:  # hinting widens some letters
             done[-1] += f" {word}"
         else:
             done.append(word)

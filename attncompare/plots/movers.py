@@ -29,6 +29,7 @@ from attncompare.plots.canvas import (
     write,
 )
 from attncompare.plots.colors import GAINED, INK, LINE_COLOR, LOST, MUTED
+from attncompare.plots.floors import multiple, within
 from attncompare.plots.labels import is_marked, is_null, is_repeated, look, token_label, width
 from attncompare.plots.scope import provenance, scope
 from attncompare.plots.wording import quoted, signed
@@ -37,6 +38,7 @@ _NAME = 136  # room for a head's name and bits
 _BARS = 520  # the longest loss and the longest gain together, in pixels
 _NUMBER = 76  # room for the number behind a token
 _ROW, _GAP = 25, 16  # height of one bar, space between heads
+_PALE = 0.4  # how opaque the bars of a quiet head are
 _HEADER, _HEADER_WIDTH = 34, 205  # the line that says which side is which
 
 
@@ -53,8 +55,9 @@ def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float
     inner = max(left + _BARS + right, 864 - _NAME, heading_width(title) - 2 * PAD - _NAME)
     picture_width = 2 * PAD + _NAME + inner
     below = lines(_footnote(comparison, shown), picture_width - 2 * PAD)
-    # Two rows at least: a head's name and its bits stand below each other.
-    slots = [max(len(mover.lost), len(mover.gained), 2) * _ROW for mover in shown]
+    # Two rows at least: a head's name and its bits stand below each other; and its multiple of the floor.
+    least = 3 if comparison.noise and comparison.noise.floor else 2
+    slots = [max(len(mover.lost), len(mover.gained), least) * _ROW for mover in shown]
     top = PAD + HEADING + (_HEADER if shown else 0)
     height = sum(slots) + max(len(slots) - 1, 0) * _GAP
     figure = card(picture_width, top + height + 16 + LINE * len(below) + PAD - 8)
@@ -70,11 +73,10 @@ def movers(comparison: Comparison, count: int = 8, *, limits: tuple[float, float
     write(figure, center + 10, top - 13, "gained attention", points=BODY, color=GAINED, fontweight="bold")
     y = 0.0
     for mover, slot in zip(shown, slots, strict=True):
-        bits = _bits(comparison, mover)
-        write(figure, PAD, top + y + 18, mover.name, points=BODY, fontweight="bold")
-        write(figure, PAD, top + y + 41, f"{bits:.2f} bits", color=MUTED)
-        _side(axes, comparison, mover.lost, y, LOST)
-        _side(axes, comparison, mover.gained, y, GAINED)
+        quiet = _is_quiet(comparison, mover)
+        _name(figure, comparison, mover, top + y, quiet=quiet)
+        _side(axes, comparison, mover.lost, y, LOST, quiet=quiet)
+        _side(axes, comparison, mover.gained, y, GAINED, quiet=quiet)
         y += slot + _GAP
         if mover is not shown[-1]:
             axes.axhline(y - _GAP / 2, color=LINE_COLOR, linewidth=0.5, zorder=0)
@@ -92,7 +94,7 @@ def movers_alt(comparison: Comparison, count: int = 8) -> str:
         return ", ".join(f"{quoted(comparison.key_tokens, key)} {signed(change)}" for key, change in changes)
 
     heads = [
-        f"{mover.name} ({_bits(comparison, mover):.2f} bits) "
+        f"{mover.name} ({_size(comparison, mover)}) "
         f"lost {listed(mover.lost) or 'nothing'}; gained {listed(mover.gained) or 'nothing'}."
         for mover in shown
     ]
@@ -107,6 +109,33 @@ def _bits(comparison: Comparison, mover: Mover) -> float:
     return float(comparison.metric("jsd_bits")[comparison.layers.index(mover.layer), mover.head])
 
 
+def _size(comparison: Comparison, mover: Mover) -> str:
+    """Its bits, and what the noise says of them."""
+    said = [f"{_bits(comparison, mover):.2f} bits", _floor(comparison, mover)]
+    said += ["within a random change"] if _is_quiet(comparison, mover) else []
+    return ", ".join(part for part in said if part)
+
+
+def _is_quiet(comparison: Comparison, mover: Mover) -> bool:
+    quiet = within(comparison)
+    return quiet is not None and bool(quiet[comparison.layers.index(mover.layer), mover.head])
+
+
+def _floor(comparison: Comparison, mover: Mover) -> str:
+    """``6.1× floor``; empty where noise was not measured."""
+    noise = comparison.noise
+    return multiple(noise, comparison.layers.index(mover.layer), mover.head) if noise else ""
+
+
+def _name(figure: Figure, comparison: Comparison, mover: Mover, y: float, *, quiet: bool) -> None:
+    """The head, its bits, and how many times its floor these are."""
+    look = {"color": MUTED} if quiet else {"fontweight": "bold"}
+    write(figure, PAD, y + 18, mover.name, points=BODY, **look)
+    write(figure, PAD, y + 41, f"{_bits(comparison, mover):.2f} bits", color=MUTED)
+    if said := _floor(comparison, mover):
+        write(figure, PAD, y + 63, said, color=MUTED)
+
+
 def _footnote(comparison: Comparison, shown: Sequence[Mover]) -> str:
     if not shown:
         return "No head moved: no key lost or gained attention."
@@ -115,7 +144,12 @@ def _footnote(comparison: Comparison, shown: Sequence[Mover]) -> str:
         "3 keys a side."
     ]
     if len(shown) < len(comparison.movers):
-        said.insert(0, f"{len(shown)} of {len(comparison.movers)} heads that moved.")
+        did = "moved" if within(comparison) is None else "changed"  # then "moved" is what goes beyond the noise
+        said.insert(0, f"{len(shown)} of {len(comparison.movers)} heads that {did}.")
+    if comparison.noise and comparison.noise.floor:
+        said.append("Floor: the mean of random changes of the weights of the same size.")
+    if any(_is_quiet(comparison, mover) for mover in shown):
+        said.append("Pale: within such a change.")
     keys = {key for mover in shown for key, _ in (*mover.lost, *mover.gained)}
     if any(is_repeated(comparison.key_tokens, key) for key in keys):
         said.append("In brackets: position of a word that the text repeats.")
@@ -144,10 +178,15 @@ def _label_room(comparison: Comparison, shown: Sequence[Mover], side: int) -> fl
     return max(widest_label + _NUMBER + 24, _HEADER_WIDTH)
 
 
-def _side(axes: Axes, comparison: Comparison, changes: Sequence[tuple[int, float]], y: float, color: str) -> None:
-    """Bars of one side of one head, with the token and the change at the outer end of each."""
+def _side(
+    axes: Axes, comparison: Comparison, changes: Sequence[tuple[int, float]], y: float, color: str, *, quiet: bool
+) -> None:
+    """Bars of one side of one head, with the token and the change at the outer end of each; pale where ``quiet``."""
     middles = y + _ROW * (np.arange(len(changes)) + 0.5)
-    axes.barh(middles, [change for _, change in changes], height=_ROW - 6, color=color, linewidth=0, zorder=2)
+    axes.barh(
+        middles, [change for _, change in changes], height=_ROW - 6, color=color, linewidth=0, zorder=2,
+        alpha=_PALE if quiet else None,
+    )  # fmt: skip
     side = 1 if color == GAINED else -1
     shared: dict[str, Any] = {
         "textcoords": "offset points",
@@ -156,7 +195,9 @@ def _side(axes: Axes, comparison: Comparison, changes: Sequence[tuple[int, float
     }
     for middle, (key, change) in zip(middles.tolist(), changes, strict=True):
         text = token_label(comparison.key_tokens, key)
-        shape = style(BODY, **look(comparison.key_tokens[key], text, MUTED))
+        shape = style(BODY, **look(comparison.key_tokens[key], text, MUTED) | ({"color": MUTED} if quiet else {}))
         past = (4 + (width(text, BODY, DPI) + 12) * 72 / DPI) * side
         axes.annotate(text, (change, middle), xytext=(4 * side, 0), **shared, **shape)
-        axes.annotate(signed(change), (change, middle), xytext=(past, 0), **shared, **style(color=color))
+        axes.annotate(
+            signed(change), (change, middle), xytext=(past, 0), **shared, **style(color=MUTED if quiet else color)
+        )

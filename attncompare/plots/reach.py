@@ -16,7 +16,7 @@ from attncompare.plots.cells import grid, holes
 from attncompare.plots.colors import DIVERGING, furthest
 from attncompare.plots.links import draw_links, links_height, links_width
 from attncompare.plots.scope import Scope, scope
-from attncompare.plots.squares import BESIDE, draw_heads
+from attncompare.plots.squares import beside, draw_heads
 from attncompare.plots.strips import STRIPS, are_named, draw_strips
 from attncompare.plots.wording import quoted, signed
 
@@ -55,7 +55,7 @@ def reach(distances: Reach, *, limits: tuple[float, float] | None = None, count:
     place = grid(*shown.delta.shape)
     title = f"{_TITLES[shown.band]} by {about.of('head')}, tuned minus base{about.over}"
     below = _below(distances, shown, about)
-    strips = max(place.left + place.width + BESIDE + 60, heading_width(title, below) + 44)
+    strips = max(place.left + place.width + beside("share") + 60, heading_width(title, below) + 44)
     far_links = distances.links[:count] if shown.band == "far" else ()
     width = max(strips + STRIPS + PAD, links_width(distances.tokens, far_links))
     foot = lines(_legend(distances, shown, about), width - 2 * PAD)

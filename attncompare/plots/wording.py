@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.colors import Colormap
 
 from attncompare.attention import Token
-from attncompare.metrics import Metric
+from attncompare.metrics import FLOORS, Metric
+from attncompare.metrics.floor import ALPHA
 from attncompare.plots.colors import DIVERGING, REVERSED, SEQUENTIAL, furthest, top
 from attncompare.plots.labels import token_label
 from attncompare.plots.scope import Scope
@@ -16,6 +17,8 @@ from attncompare.plots.sides import Side
 def title(metric: Metric, scope: Scope) -> str:
     """The metric as the title of a picture of heads."""
     how = {"delta": ", tuned minus base", "level": ""}.get(metric.kind, ", base to tuned")
+    if metric.name in FLOORS:
+        how = ""
     return f"{metric.title} by {scope.of('head')}{how}"
 
 
@@ -29,9 +32,15 @@ def scale_limits(metric: Metric, values: np.ndarray) -> tuple[float, float]:
     if metric.kind == "delta":
         return -furthest(values), furthest(values)
     if metric.kind == "similarity":
-        low = float(np.nanmin(values, initial=1.0))
+        # A p always reaches the dark end where it is as low as one that counts, and no earlier.
+        low = float(np.nanmin(values, initial=ALPHA if is_log(metric) else 1.0))
         return (low, 1.0) if low < 1 else (0.0, 1.0)
     return 0.0, top(values)
+
+
+def is_log(metric: Metric) -> bool:
+    """Whether equal ratios get equal steps of colour: of a p, 0.2 is not nearly 0.05."""
+    return metric.unit == "p"
 
 
 def scale(metric: Metric) -> Colormap:
@@ -111,10 +120,12 @@ def decimals(high: float) -> int:
 def short(value: float, places: int, *, sign: bool = False) -> str:
     """A number in few characters, ``.05`` or ``+.05``; a plain 0 is exactly 0.
 
-    >>> short(0.052, 2), short(-0.052, 2, sign=True), short(0.0, 2), short(0.001, 2)
-    ('.05', '−.05', '0', '.00')
+    >>> short(0.052, 2), short(-0.052, 2, sign=True), short(0.0, 2), short(0.001, 2), short(12345.0, 0)
+    ('.05', '−.05', '0', '.00', '12k')
     """
     if value == 0:
         return "0"
     text = f"{abs(value):.{places}f}".removeprefix("0") or "0"
+    if abs(value) >= 9999.5:
+        text = f"{abs(value) / 1000:.0f}k"
     return ("−" if value < 0 else "+" if sign else "") + text

@@ -15,6 +15,7 @@ from attncompare.ui.endpoints import endpoints
 from attncompare.ui.files import examples
 from attncompare.ui.flow import flow_tab
 from attncompare.ui.header import header
+from attncompare.ui.noise import noise_tab
 from attncompare.ui.questions import ask_comparison, question, unheard
 
 CACHE_SECONDS = (3600, 7200)
@@ -32,7 +33,10 @@ HOW_TO_READ = """
   be asked for. Merging tokens changes the numbers, so compare them only with others of the same kind.
 - **High attention is not an explanation.** A head can look hard at a token that it copies nothing from, and a head that
   moved far need not matter to the answer. These pictures say what changed. They do not say why, nor that it mattered.
-- **One text is an anecdote.** There is no yardstick of noise here: try other texts before believing what one shows.
+- **Floors** say what a divergence would be without any training: the same weights in other arithmetic, and random changes of
+  the weights that are as large as the tuning's. A head that stays within them has shown nothing. A random change is not
+  another training run: what differs between trainings (seeds) is the better yardstick, where there are some.
+- **One text is an anecdote.** A head that stands above its floor on this text need not on another: try others.
 """
 
 
@@ -40,11 +44,12 @@ def build(*, loopback: bool = False) -> gr.Blocks:
     """The page, with no model loaded. ``loopback``: only the person who starts it can reach it, so folders may be opened."""
     local = page_policy(loopback, os.environ)
     with gr.Blocks(title="attncompare", analytics_enabled=False, delete_cache=CACHE_SECONDS) as demo:
-        answer = header(local)
-        with gr.Tabs():
-            changed_tab(answer, local)
+        answer, yardstick = header(local)
+        with gr.Tabs(overflow_behavior="wrap"):
+            changed_tab(answer, yardstick, local)
             flow_tab(answer, local)
             distance_tab(answer, local)
+            noise_tab(answer, yardstick, local)
         with gr.Accordion("How to read this", open=False, elem_id="how"):
             gr.Markdown(HOW_TO_READ)
         endpoints(local)

@@ -17,14 +17,15 @@ from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure
 from attncompare.ui.files import picture
-from attncompare.ui.questions import Question, ask_comparison, ask_head, ask_reach, ask_rollout, question
+from attncompare.ui.measuring import drawn, sent_measuring
+from attncompare.ui.questions import Question, ask_comparison, ask_head, ask_noise, ask_reach, ask_rollout, question
 from attncompare.ui.reading import sent_reading, whole
 
 ONE_BY_ONE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 def endpoints(local: LocalRule) -> None:
-    """Add ``/compare``, ``/head``, ``/rollout`` and ``/reach`` to the page being built."""
+    """Add ``/compare``, ``/head``, ``/rollout``, ``/reach`` and ``/noise`` to the page being built."""
 
     def compare(
         base: str = "",
@@ -32,6 +33,7 @@ def endpoints(local: LocalRule) -> None:
         text: str = "",
         level: Literal["auto", "token", "word"] = "auto",
         reading: dict | None = None,
+        floor: int = 0,
     ) -> tuple[dict, gr.FileData, gr.FileData, gr.FileData]:
         """Compare the attention of two checkpoints on a text, head by head.
 
@@ -44,12 +46,14 @@ def endpoints(local: LocalRule) -> None:
             reading: How the text is read, any of: text_pair (second text), target (of an encoder-decoder), chat (true: in
                 the chat template), generate (by, max_new_tokens up to 256, temperature, seed), attention (self, decoder,
                 cross), level.
+            floor: Random changes of the weights, 3 to 199, that every head is held against; 0 measures no floor.
 
         Returns:
             The comparison (schema_version 1), and PNG pictures of heads, layers and movers.
         """
         with errors_as_text():
-            result = ask_comparison(_leveled(base, tuned, text, level, reading), local, reported()).comparison
+            asked, draws = _leveled(base, tuned, text, level, reading), _floor(floor)
+            result = ask_comparison(asked, local, reported(), draws).comparison
             drawn = {"heads": plots.heads, "layers": plots.layers, "movers": plots.movers}
             return result.to_dict(), *(sent(name, draw(result)) for name, draw in drawn.items())
 
@@ -123,7 +127,37 @@ def endpoints(local: LocalRule) -> None:
             found = ask_reach(asked, local, reported())
             return found.to_dict(), sent("reach", plots.reach(found))
 
-    for function in (compare, head, rollout, reach):
+    def noise(
+        base: str = "",
+        tuned: str = "",
+        text: str = "",
+        draws: int = 39,
+        seed: int = 0,
+        replicates: list[str] | None = None,
+        reading: dict | None = None,
+    ) -> tuple[dict, gr.FileData]:
+        """What divergence is measured by: every head beside random changes of the weights of the same size, which are not
+        training noise, and beside other trainings, which are.
+
+        Args:
+            base: As in /compare.
+            tuned: As in /compare.
+            text: As in /compare.
+            draws: Random changes, 3 to 199; fewer than 19 leave nothing to test by.
+            seed: The same seed, the same changes.
+            replicates: Hub ids of other trainings of the same base, at most 4; null for none.
+            reading: As in /compare.
+
+        Returns:
+            Each head's divergence and floors, and a PNG picture of them.
+        """
+        with errors_as_text():
+            measuring = sent_measuring(draws, seed, replicates)
+            asked = question(base, tuned, text, sent_reading(reading))
+            found = ask_noise(asked, local, reported(), measuring)
+            return found.to_dict(), sent("noise", plots.noise(found))
+
+    for function in (compare, head, rollout, reach, noise):
         gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
 
 
@@ -136,6 +170,11 @@ def _leveled(base: Any, tuned: Any, text: Any, level: Any, reading: Any) -> Ques
     if level not in ("auto", also):
         raise BadInput(f"Expected one level, got {level!r:.80} and, in reading, {also!r:.80}: leave one of them out.")
     return question(base, tuned, text, {**asked.reading, "level": also})
+
+
+def _floor(value: Any) -> int | None:
+    """How many random changes; None for no floor."""
+    return None if whole("floor", value) == 0 else drawn("floor", value)
 
 
 def window(name: str, value: Any) -> Window | None:

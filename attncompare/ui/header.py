@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from attncompare.analyses.noise import Noise
 from attncompare.attention import AttentionKind
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure
@@ -13,7 +14,7 @@ from attncompare.ui.files import examples
 from attncompare.ui.options import options_form
 from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
-from attncompare.ui.theme import PRIVATE
+from attncompare.ui.theme import DRAWING, PRIVATE
 from attncompare.ui.verdict import EMPTY, error_html, note_html, progress_html, verdict_html
 from attncompare.ui.work import Step, follow
 
@@ -29,11 +30,15 @@ KINDS: list[tuple[str, AttentionKind]] = [
     ("Cross: the target over the text", "cross"),
 ]
 
-SUBMIT = """document.addEventListener('keydown', event => {
+SHORTCUTS = """document.addEventListener('keydown', event => {
   const compare = document.querySelector('#compare')
   if ((event.ctrlKey || event.metaKey) && event.key === 'Enter' && compare && !compare.disabled) compare.click()
+})
+document.addEventListener('click', event => {
+  if (event.target.closest?.('.tab-link')) document.querySelector('#real-button').click()
 })"""
-"""Ctrl+Enter and Cmd+Enter compare from anywhere on the page; gradio's own text box knows Enter alone."""
+"""Ctrl+Enter and Cmd+Enter compare from anywhere on the page (gradio's own text box knows Enter alone), and the link in
+the verdict opens the tab that measures a yardstick."""
 
 _BUSY = (gr.update(interactive=False), gr.update(interactive=True))
 _IDLE = (gr.update(interactive=True), gr.update(interactive=False))
@@ -41,7 +46,7 @@ _KEPT = gr.skip()
 
 
 def run(local: LocalRule, base: str, tuned: str, text: str, *options: Any) -> Iterator[tuple[Any, ...]]:
-    """Compare, telling what is being done: updates of answer, status, verdict, kind, shorten, compare and cancel.
+    """Compare, telling what is being done: updates of answer, yardstick, status, verdict, kind, shorten, compare and cancel.
 
     An error leaves the answer, the verdict and everything typed as they are.
     """
@@ -59,18 +64,23 @@ def _answered(local: LocalRule, ask: Callable[[], Question], back: Any) -> Itera
     """Ask and show the answer; ``back`` is the update of the kind of attention after an error."""
 
     def busy(step: Step) -> tuple[Any, ...]:
-        return _KEPT, progress_html(step), _KEPT, _KEPT, gr.update(visible=False), *_BUSY
+        return _KEPT, _KEPT, progress_html(step), _KEPT, _KEPT, gr.update(visible=False), *_BUSY
 
     yield busy(Step("starting"))
     try:
         asked = ask()
         answer = yield from follow(lambda progress: ask_comparison(asked, local, progress), busy)
-        yield answer, "", verdict_html(answer.comparison), kinds(answer), _KEPT, *_IDLE
+        yield answer, None, "", verdict_html(answer.comparison), kinds(answer), _KEPT, *_IDLE
     except Exception as error:
         failed = failure(error)
         offer = gr.update(visible=isinstance(error, TooLong))
-        yield _KEPT, error_html(failed.sentence), _KEPT, back, offer, *_IDLE
+        yield _KEPT, _KEPT, error_html(failed.sentence), _KEPT, back, offer, *_IDLE
         raise failed.toast() from None
+
+
+def judge(answer: Answer | None, yardstick: Noise | None) -> Any:
+    """The verdict again, once there is a yardstick."""
+    return gr.skip() if answer is None else verdict_html(answer.beside(yardstick))
 
 
 def kinds(answer: Answer) -> Any:
@@ -103,9 +113,13 @@ def cancelled(answer: Answer | None) -> tuple[Any, ...]:
     return note_html("Cancelled. What was compared before is still below."), back, *_IDLE
 
 
-def header(local: LocalRule) -> gr.State:
-    """The form; the state that it returns holds the latest :class:`~attncompare.ui.questions.Answer`."""
-    gr.HTML(TITLE, js_on_load=SUBMIT, elem_id="title")
+def header(local: LocalRule) -> tuple[gr.State, gr.State]:
+    """The form, and two states: the latest :class:`~attncompare.ui.questions.Answer`, and what it is measured by.
+
+    The second holds a :class:`~attncompare.analyses.noise.Noise` once somebody has measured it, and None again with every
+    new answer.
+    """
+    gr.HTML(TITLE, js_on_load=SHORTCUTS, elem_id="title")
     base, tuned, text = _fields()
     options = options_form()
     chosen, cancel, compare = _actions()
@@ -115,10 +129,10 @@ def header(local: LocalRule) -> gr.State:
     kind = gr.Radio(
         KINDS, value="self", label="Attention of", visible=False, interactive=True, elem_id="kind", container=False
     )
-    answer = gr.State()
+    answer, yardstick = gr.State(), gr.State()
 
     asking = [base, tuned, text, *options]
-    shown = [answer, status, verdict, kind, offer, compare, cancel]
+    shown = [answer, yardstick, status, verdict, kind, offer, compare, cancel]
     at_once: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": AT_ONCE, **PRIVATE}
     chosen.click(lambda sample: sample[0], chosen, text, queue=False, **PRIVATE)
     asked = gr.on(
@@ -130,7 +144,8 @@ def header(local: LocalRule) -> gr.State:
     cancel.click(
         cancelled, answer, [status, kind, compare, cancel], cancels=[asked, switched, cut], queue=False, **PRIVATE
     )
-    return answer
+    yardstick.change(judge, [answer, yardstick], verdict, **DRAWING)
+    return answer, yardstick
 
 
 def _fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:

@@ -11,14 +11,17 @@ from typing import Any
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
+from attncompare.analyses.noise import Noise
 from attncompare.analyses.routes import Routes, rollout
+from attncompare.analyses.yardstick import noise
 from attncompare.attention import AttentionKind, Progress
-from attncompare.errors import BadInput
+from attncompare.errors import AttnCompareError, BadInput
 from attncompare.models.checkpoint import LocalRule
 from attncompare.models.opening import open_pair
 from attncompare.models.pair import Pair
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.tokens import encode
+from attncompare.ui.measuring import Measuring
 from attncompare.ui.reading import MAX_CHARACTERS
 from attncompare.ui.work import loading, turn
 
@@ -51,6 +54,13 @@ class Answer:
     question: Question
     comparison: Comparison
 
+    def beside(self, yardstick: Noise | None) -> Comparison:
+        """The comparison beside its floors, as far as they were measured; those of an earlier question are not its own."""
+        try:
+            return self.comparison if yardstick is None else self.comparison.with_noise(yardstick)
+        except BadInput:
+            return self.comparison
+
 
 def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -> Question:
     """A question from what was typed or sent.
@@ -68,10 +78,20 @@ def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -
     return Question(base.strip(), tuned.strip(), text, reading or Reading())
 
 
-def ask_comparison(asked: Question, local: LocalRule, progress: Progress) -> Answer:
-    """Load the pair and compare it on the text."""
+def ask_comparison(asked: Question, local: LocalRule, progress: Progress, floor: int | None = None) -> Answer:
+    """Load the pair and compare it on the text; with ``floor``, beside so many random changes."""
     with _ready(asked, local, progress) as pair:
-        return Answer(asked, compare(pair, asked.text, progress=progress, **asked.reading))
+        return Answer(asked, compare(pair, asked.text, floor=floor, progress=progress, **asked.reading))
+
+
+def ask_noise(asked: Question, local: LocalRule, progress: Progress, measuring: Measuring) -> Noise:
+    """What every head's divergence is measured by."""
+    trainings = [_training(asked, one, local, progress) for one in measuring.replicates]
+    with _ready(asked, local, progress) as pair:
+        return noise(
+            pair, asked.text, draws=measuring.draws, seed=measuring.seed, replicates=trainings, progress=progress,
+            **asked.reading,
+        )  # fmt: skip
 
 
 def ask_head(
@@ -143,6 +163,18 @@ def _loaded(asked: Question, local: LocalRule, progress: Progress) -> Pair:
     with loading(progress):
         progress("loading the models", 0, 0)
         return open_pair(asked.base or None, asked.tuned or None, None, None, local=local)
+
+
+def _training(asked: Question, one: str, local: LocalRule, progress: Progress) -> Pair:
+    """Another training of the same base.
+
+    Raises:
+        BadInput: it can't be opened, or makes no pair with the base.
+    """
+    try:
+        return _loaded(replace(asked, tuned=one), local, progress)
+    except AttnCompareError as error:
+        raise BadInput(f"The other training {one!r:.200} can't be used: {error}") from None
 
 
 def _excess(pair: Pair, asked: Question, text: str, room: int = 1) -> BadInput | None:

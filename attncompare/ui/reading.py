@@ -102,6 +102,18 @@ def whole(name: str, value: Any) -> int:
     return int(value)
 
 
+def seeded(name: str, value: Any) -> int:
+    """The value, if random numbers can start from it.
+
+    Raises:
+        BadInput: they can't.
+    """
+    seed = whole(name, value)
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"Expected {name} to be a whole number from 0, got {seed!r:.20}.")
+    return seed
+
+
 def _object(name: str, value: Any, known: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"Expected {name} to be an object with any of {', '.join(known)}, or null, got {value!r:.80}.")
@@ -136,7 +148,5 @@ def _generation(value: Any) -> Generation:
             f"Expected temperature to be 0 (the likeliest token each time) or {LEAST_TEMPERATURE} to {MOST_TEMPERATURE}, "
             f"got {temperature!r:.20}."
         )
-    seed = whole("seed", asked.get("seed", Generation.seed))
-    if not 0 <= seed < 2**63:
-        raise BadInput(f"Expected seed to be a whole number from 0, got {seed!r:.20}.")
+    seed = seeded("seed", asked.get("seed", Generation.seed))
     return Generation(by, tokens, float(temperature), seed)

@@ -118,7 +118,7 @@ def test_swapping_the_sides_keeps_divergences_and_negates_deltas(tmp_path) -> No
     back = compare(attncompare.load_pair(tuned, base, device="cpu"), TEXT)
     for name, metric in METRICS.items():
         if metric.kind in ("divergence", "similarity"):
-            assert there.metric(name) == pytest.approx(back.metric(name), abs=1e-6), name
+            assert there.metric(name) == pytest.approx(back.metric(name), abs=1e-6, nan_ok=True), name
     for name in DELTAS:
         assert np.array_equal(there.metric(name), -back.metric(name)), name
     assert there.received_tuned - there.received_base == pytest.approx(

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import entropy as scipy_entropy
 from torch import Tensor
 
-from attncompare.metrics import COLUMNS, DELTAS, METRICS
+from attncompare.metrics import COLUMNS, DELTAS, FLOORS, METRICS
 from attncompare.metrics.block import Block, Sight
 from attncompare.metrics.kernel import MIN_CONTENT_MASS, DivergenceKernel, LayerKernel, LayerNumbers
 
@@ -254,5 +254,5 @@ def test_a_null_key_counts_in_everything_but_distance() -> None:
 
 
 def test_every_metric_is_a_column_or_a_delta() -> None:
-    assert set(METRICS) == (set(COLUMNS) - {"content_rows_share"}) | set(DELTAS)
+    assert set(METRICS) == (set(COLUMNS) - {"content_rows_share"}) | set(DELTAS) | set(FLOORS)
     assert all(metric.reading.endswith(".") for metric in METRICS.values())

@@ -255,8 +255,6 @@ def test_one_unit_a_token_changes_nothing(ids: Tensor) -> None:
     token_call = recorded("bert", ids)
     call = over(token_call, tuple((i,) for i in range(24)))
     assert torch.equal(call.block(3, 9)[0], token_call.block(3, 9)[0])
-    assert all(a is b for a, b in zip(call.tensors(), token_call.tensors(), strict=True))
-    assert call.finite()
 
 
 def test_nothing_measured_is_not_zero() -> None:

@@ -9,10 +9,11 @@ from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.distance import Link, Reach
 from attncompare.analyses.maps import HeadMaps, Window
 from attncompare.analyses.movers import Mover
+from attncompare.analyses.noise import Noise, Replicates
 from attncompare.analyses.outputs import Outputs
 from attncompare.analyses.routes import Routes
 from attncompare.attention import About, CheckpointInfo, Token, frozen
-from attncompare.metrics import COLUMNS
+from attncompare.metrics import COLUMNS, FLOORS
 from attncompare.models.reading import PairText
 
 HOSTILE = (
@@ -116,11 +117,13 @@ def comparison(
     attention: Any = "self",
     level: str = "token",
     encoder_decoder: bool = False,
+    measured: Noise | None = None,
     **columns: np.ndarray,
 ) -> Comparison:
     """Random columns, of which the three parts add up to the divergence; ``columns`` replace some.
 
-    ``layers`` are the model's own numbers, or how many there are.
+    ``layers`` are the model's own numbers, or how many there are. ``measured``: beside this noise, which is asked for
+    the divergence too; floors are NaN without.
     """
     chosen = texts or tokens(15)
     numbered = tuple(range(layers)) if isinstance(layers, int) else layers
@@ -131,6 +134,9 @@ def comparison(
     for part in parts:
         numbers[part] = rng.uniform(0, 0.2, (layers, heads))
     numbers["jsd_bits"] = sum(numbers[part] for part in parts)
+    numbers |= {name: np.full((layers, heads), np.nan) for name in FLOORS}
+    if measured is not None:
+        numbers |= {"jsd_bits": measured.jsd_bits, **measured.columns()}
     numbers |= columns
     return Comparison(
         base=checkpoint("org/base-model"),
@@ -156,6 +162,7 @@ def comparison(
         checks=(),
         verdict="",
         _question=object.__new__(PairText),  # no picture may look at it
+        noise=measured,
     )
 
 
@@ -164,6 +171,54 @@ def default_movers() -> tuple[Mover, ...]:
         Mover(3, 9, ((0, -0.35), (2, -0.07)), ((12, 0.59), (4, 0.07), (5, 0.01)), (), ()),
         Mover(4, 10, ((1, -0.2),), ((14, 0.3),), (), ()),
         Mover(2, 1, (), ((3, 0.004),), (), ()),
+    )
+
+
+def noise(
+    layers: int | tuple[int, ...] = 6,
+    heads: int = 12,
+    *,
+    draws: int = 39,
+    beyond: int = 9,
+    trainings: int = 0,
+    notes: tuple[str, ...] = (),
+    about: About | None = None,
+    bits: np.ndarray | None = None,
+    numeric: float | None = 2e-8,
+) -> Noise:
+    """Random draws that grow with the layers; ``beyond`` heads, all over the model, diverge far more than theirs.
+
+    ``bits`` replaces the divergence; ``trainings``: how many replicates; ``numeric``: bits that arithmetic alone makes.
+    """
+    numbered = tuple(range(layers)) if isinstance(layers, int) else layers
+    shape = (len(numbered), heads)
+    rng = np.random.default_rng(11)
+    typical = 0.002 * 25 ** np.linspace(0, 1, shape[0])[:, None] * rng.uniform(0.5, 2, shape)
+    random = typical * rng.lognormal(0, 0.25, (draws, *shape))
+    moved = typical * rng.lognormal(0, 0.2, shape)
+    strong = rng.permutation(moved.size)[: min(beyond, moved.size)]
+    moved.flat[strong] = np.minimum(typical.flat[strong] * rng.uniform(6, 12, len(strong)), 0.9)
+    bits = frozen(moved if bits is None else bits)
+    others = frozen(bits * rng.lognormal(0, 0.15, (max(trainings, 1), *shape)))
+    pairs = trainings * (trainings - 1) // 2
+    replicates = Replicates(
+        tuple(f"assets/tuned-{seed}" for seed in range(trainings)),
+        frozen(np.concatenate([bits[None], others[1:]])),
+        frozen(np.full((pairs, *shape), 0.3) * bits * rng.lognormal(0, 0.3, (pairs, *shape))),
+    )
+    change = {"matrices": 24, "relative_norm": 0.011, "rank_low": 8, "rank_high": 8, "worst_norm_error": 2e-7}
+    return Noise(
+        about=about or About(),
+        layers=numbered,
+        jsd_bits=bits,
+        draws=frozen(random),
+        seed=0,
+        change=change if draws else None,
+        numeric={} if numeric is None else {"dtype": frozen(np.full(shape, numeric))},
+        unrelated=frozen(rng.uniform(0.4, 0.7, shape)),
+        replicates=replicates if trainings else None,
+        notes=notes,
+        question_key=("made up", (), ()),
     )
 
 

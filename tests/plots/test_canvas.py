@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from attncompare import plots
-from tests.plots.records import NULL, comparison, continued, head_maps, reach, routes, tokens
+from tests.plots.records import NULL, comparison, continued, head_maps, noise, reach, routes, tokens
 
 PICTURES = {
     "heads": lambda: plots.heads(comparison()),
@@ -23,6 +23,10 @@ PICTURES = {
     ),
     "cross": lambda: plots.head(head_maps(texts=tokens(5), keys=tokens(140))),
     "reach": lambda: plots.reach(reach()),
+    "noise": lambda: plots.noise(noise(trainings=3)),
+    "heads beside noise": lambda: plots.heads(comparison(measured=noise())),
+    "layers beside noise": lambda: plots.layers(comparison(measured=noise())),
+    "movers beside noise": lambda: plots.movers(comparison(measured=noise())),
     "row": lambda: plots.rollout(routes(query=3)),
 }
 

@@ -7,11 +7,11 @@ from matplotlib.patches import Rectangle
 
 from attncompare import plots
 from attncompare.errors import BadInput
-from attncompare.metrics import METRICS
+from attncompare.metrics import FLOORS, METRICS
 from attncompare.plots import colors
 from attncompare.plots.cells import grid
 from attncompare.plots.wording import decimals, scale_limits, signed
-from tests.plots.records import NULL, comparison, tokens
+from tests.plots.records import NULL, comparison, noise, tokens
 
 SIZES = [(6, 12), (12, 12), (2, 4), (1, 1), (24, 16), (32, 32), (80, 64), (3, 128)]
 
@@ -48,7 +48,7 @@ def test_the_cells_of_the_png_have_the_colors_of_the_values():
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_image_limits_and_unit_of_every_metric(metric):
-    result = comparison()
+    result = comparison(measured=noise() if metric in FLOORS else None)
     figure = plots.heads(result, metric)
     image = figure.axes[0].images[0]
     np.testing.assert_array_equal(image.get_array(), result.metric(metric))

@@ -262,6 +262,92 @@ def test_how_far_heads_look_is_measured_when_asked(visit: Visit) -> None:
     assert visit.complaints == []
 
 
+def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
+    visit.tab.get_by_role("tab", name="Is it real").click()
+    assert "Press Compare" in visit.tab.inner_text("[role=tabpanel]:visible")
+    assert "without a yardstick" in visit.compare()
+    visit.tab.get_by_role("tab", name="What changed").click()
+    before = visit.source("#maps")
+    visit.tab.fill("#layer input", "L1")
+    visit.tab.keyboard.press("Enter")
+    visit.changed("#maps", before)
+    opened, maps, grid, layers = visit.chosen(), *(visit.source(one) for one in ("#maps", "#heads", "#layers"))
+    visit.tab.wait_for_selector('#heads img[alt*="Divergence"]')
+    visit.tab.click(".tab-link")
+    visit.tab.fill("#draws input", "19")
+    visit.tab.press("#draws input", "Enter")
+    visit.tab.wait_for_selector("#noise img[alt*='on a log scale']")
+    assert "moved beyond a random change of the same size" in visit.tab.inner_text("#noise-answer strong")
+    visit.tab.wait_for_function(
+        "document.querySelector('#verdict strong').innerText === document.querySelector('#noise-answer strong').innerText"
+    )
+    assert visit.tab.query_selector(".tab-link") is None
+    with visit.tab.expect_download() as download:
+        visit.tab.click("#noise-csv")
+    assert download.value.suggested_filename == "noise.csv"
+    visit.tab.get_by_role("tab", name="What changed").click()
+    visit.changed("#heads", grid)
+    visit.changed("#layers", layers)
+    assert (visit.chosen(), visit.source("#maps")) == (opened, maps)
+    visit.tab.click("#metric input")
+    visit.tab.get_by_role("option", name="Multiple of the floor").click()
+    visit.tab.wait_for_selector('#heads img[alt*="Multiple of the floor"]')
+    assert visit.complaints == []
+
+
+def test_a_new_comparison_clears_the_yardstick(visit: Visit) -> None:
+    visit.compare()
+    visit.tab.click(".tab-link")
+    visit.tab.fill("#draws input", "19")
+    visit.tab.click("#yardstick")
+    visit.tab.wait_for_selector("#noise img")
+    visit.tab.get_by_role("tab", name="What changed").click()
+    visit.tab.click("#metric input")
+    visit.tab.get_by_role("option", name="Family-wise p").click()
+    visit.tab.wait_for_selector('#heads img[alt*="Family-wise p"]')
+    assert "without a yardstick" in visit.compare("Another text has another yardstick.")
+    assert visit.tab.input_value("#metric input").startswith("Divergence (bits)")
+    assert "Divergence" in visit.tab.get_attribute("#heads img", "alt")
+    visit.tab.click("#metric input")
+    visit.tab.get_by_role("option", name="Cosine similarity").wait_for()
+    assert visit.tab.get_by_role("option", name="Family-wise p").count() == 0
+    visit.tab.keyboard.press("Escape")
+    visit.tab.click(".tab-link")
+    visit.tab.wait_for_selector("#noise", state="hidden")
+    assert visit.complaints == []
+
+
+def test_bad_input_and_cancelling_leave_the_yardstick(visit: Visit) -> None:
+    visit.compare()
+    visit.tab.click(".tab-link")
+    visit.tab.fill("#draws input", "19")
+    visit.tab.click("#yardstick")
+    visit.tab.wait_for_selector("#noise img")
+    picture = visit.source("#noise")
+    for field, value, expected in (
+        ("#draws input", "2", "3 to 199"),
+        ("#draws input", "", "whole number"),
+        ("#trainings textarea", "not an id!", "not an id!"),
+    ):
+        visit.tab.fill(field, value)
+        visit.tab.click("#yardstick")
+        visit.tab.wait_for_function(
+            "words => document.querySelector('#noise-status [role=alert]')?.innerText.includes(words)", arg=expected
+        )
+        visit.tab.fill("#draws input", "20")
+    visit.tab.fill("#trainings textarea", "")
+    with turn(unheard):  # somebody else's comparison
+        visit.tab.click("#yardstick")
+        visit.tab.wait_for_function("document.querySelector('#noise-status').innerText.includes('waiting')")
+        visit.tab.click("#no-yardstick")
+        visit.tab.wait_for_function("document.querySelector('#noise-status').innerText.includes('Cancelled')")
+    assert visit.tab.is_enabled("#yardstick")
+    visit.tab.wait_for_timeout(500)
+    assert visit.source("#noise") == picture
+    assert "19 draws" in visit.tab.inner_text("#verdict strong")
+    assert visit.complaints == []
+
+
 def test_an_encoder_decoder_is_switched_without_typing(visit: Visit, tmp_path: Path) -> None:
     kind = save_kind("t5", tmp_path)
     assert visit.tab.is_hidden("#kind")
@@ -299,6 +385,11 @@ def test_no_screen_scrolls_sideways(browser: Any, page: Served, theme: str, widt
     visit.tab.get_by_role("tab", name="How far it looks").click()
     visit.tab.click("#measure")
     visit.tab.wait_for_selector("#reach img")
+    assert visit.overflow() <= 0
+    visit.tab.click(".tab-link")
+    visit.tab.fill("#draws input", "3")
+    visit.tab.click("#yardstick")
+    visit.tab.wait_for_selector("#noise img")
     assert visit.overflow() <= 0
     dark = visit.tab.evaluate("document.body.classList.contains('dark')")
     assert dark == (theme == "dark")

@@ -4,14 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from attncompare.metrics import COLUMNS
+from attncompare import Pair
+from attncompare import noise as noise_of
+from attncompare.metrics import COLUMNS, FLOORS
 from attncompare.ui.questions import Answer
 from attncompare.ui.reading import MAX_CHARACTERS
+from tests.test_cli import SCHEMA
 from tests.ui.conftest import LONG_TEXT, NEGATION, Served
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -22,9 +26,9 @@ def client(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(page.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
 
 
-def test_there_are_four_endpoints_and_no_other(client: Client) -> None:
+def test_there_are_five_endpoints_and_no_other(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
-    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout", "/reach"}
+    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout", "/reach", "/noise"}
     assert not described["unnamed_endpoints"]
 
 
@@ -32,10 +36,11 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     names = {name: [p["parameter_name"] for p in told["parameters"]] for name, told in endpoints.items()}
     assert names == {
-        "/compare": ["base", "tuned", "text", "level", "reading"],
+        "/compare": ["base", "tuned", "text", "level", "reading", "floor"],
         "/head": ["base", "tuned", "text", "layer", "head", "reading", "queries", "keys"],
         "/rollout": ["base", "tuned", "text", "token", "reading"],
         "/reach": ["base", "tuned", "text", "reading"],
+        "/noise": ["base", "tuned", "text", "draws", "seed", "replicates", "reading"],
     }
     for told in endpoints.values():
         assert all(parameter["parameter_has_default"] for parameter in told["parameters"])
@@ -46,11 +51,46 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
 def test_compare_gives_what_python_gives(client: Client, answer: Answer) -> None:
     result, *pictures = client.predict(text=NEGATION, api_name="/compare")
     assert len(result["heads"]) == 72
-    assert set(result["heads"][0]) == {"attention", "layer", "head", *COLUMNS}
+    assert set(result["heads"][0]) == {"attention", "layer", "head", *COLUMNS, *FLOORS}
     assert type(result["heads"][0]["jsd_bits"]) is float
     assert result == json.loads(json.dumps(answer.comparison.to_dict()))
     assert [Path(picture).name for picture in pictures] == ["heads.png", "layers.png", "movers.png"]
     assert all(Path(picture).read_bytes().startswith(PNG) for picture in pictures)
+
+
+def test_noise_gives_what_python_gives(client: Client, embedded_pair: Pair) -> None:
+    found, picture = client.predict(text=NEGATION, draws=19, seed=3, api_name="/noise")
+    assert found == json.loads(json.dumps(noise_of(embedded_pair, NEGATION, draws=19, seed=3).to_dict()))
+    assert np.shape(found["draws_bits"]) == (19, 6, 12)
+    assert type(found["heads"][0]["floor_p"]) is float
+    assert found["heads_moved"] == sum(row["moved"] for row in found["heads"])
+    assert Path(picture).name == "noise.png"
+    assert Path(picture).read_bytes().startswith(PNG)
+
+
+def test_compare_fills_the_floors_when_asked(client: Client) -> None:
+    result, heads, *_ = client.predict(text=NEGATION, floor=19, api_name="/compare")
+    plain, without, *_ = client.predict(text=NEGATION, api_name="/compare")
+    found, _ = client.predict(text=NEGATION, draws=19, api_name="/noise")
+    jsonschema.validate(result, SCHEMA)
+    assert plain["noise"] is None
+    assert {row[name] for row in plain["heads"] for name in FLOORS} == {None}
+    assert [[row[name] for name in FLOORS] for row in result["heads"]] == [
+        [row[name] for name in FLOORS] for row in found["heads"]
+    ]
+    assert result["noise"] == {name: found[name] for name in result["noise"]}
+    assert found["sentence"] in result["verdict"]
+    assert Path(heads).read_bytes() != Path(without).read_bytes()
+
+
+def test_other_trainings_come_as_ids(client: Client) -> None:
+    found, _ = client.predict(
+        text=NEGATION, draws=3, replicates=["assets/movie-sentiment/step-0350"], api_name="/noise"
+    )
+    assert found["replicates"]["ids"] == ["assets/movie-sentiment/final", "assets/movie-sentiment/step-0350"]
+    assert np.shape(found["replicates"]["between_bits"]) == (1, 6, 12)
+    assert found["heads_moved"] is None
+    assert {row["floor_p"] for row in found["heads"]} == {None}
 
 
 def test_two_calls_agree(client: Client) -> None:
@@ -167,6 +207,23 @@ def test_reach_gives_shares_that_sum_to_1(client: Client, long_pair: tuple[str, 
         ("/compare", {"text": "film " * 600}, "at most 512"),
         ("/compare", {"text": "A film.", "tuned": "no such id!"}, "Expected a hub id"),
         ("/compare", {"text": "A film.", "base": "org/name"}, "Give the tuned checkpoint"),
+        ("/compare", {"text": "A film.", "floor": 2}, "Expected floor to be 3 to 199, got 2"),
+        ("/compare", {"text": "A film.", "floor": "many"}, "Expected floor to be a whole number, got 'many'"),
+        ("/noise", {"text": "A film.", "draws": 200}, "Expected draws to be 3 to 199, got 200"),
+        ("/noise", {"text": "A film.", "draws": 0}, "Expected draws to be 3 to 199, got 0"),
+        ("/noise", {"text": "A film.", "draws": "39"}, "Expected draws to be a whole number, got '39'"),
+        ("/noise", {"text": "A film.", "draws": 10**400}, "Expected draws to be 3 to 199"),
+        ("/noise", {"text": "A film.", "seed": -1}, "Expected seed to be a whole number from 0"),
+        ("/noise", {"text": "A film.", "replicates": "org/name"}, "Expected replicates to be a list of ids"),
+        ("/noise", {"text": "A film.", "replicates": ["a/b", 3]}, "Expected replicates to be a list of ids"),
+        ("/noise", {"text": "A film.", "replicates": ["a/b"] * 2}, "'a/b' is given twice"),
+        (
+            "/noise",
+            {"text": "A film.", "replicates": ["no such id!"]},
+            "'no such id!' can't be used: Expected a hub id",
+        ),
+        ("/noise", {"text": "A film.", "replicates": list("abcde")}, "At most 4 other trainings"),
+        ("/noise", {"text": "", "draws": 3}, "The text is empty"),
         ("/head", {"text": "A film.", "layer": 7}, "L7.H0 does not exist"),
         ("/head", {"text": "A film.", "layer": -1}, "L-1.H0 does not exist"),
         ("/head", {"text": "A film.", "layer": "7"}, "Expected layer to be a whole number, got '7'"),
@@ -188,3 +245,5 @@ def test_strangers_open_no_folder(public_page: Served, long_pair: tuple[str, str
     stranger = Client(public_page.url, verbose=False)
     with pytest.raises(AppError, match="not opened here"):
         stranger.predict(base=long_pair[0], tuned=long_pair[1], text="A film.", api_name="/compare")
+    with pytest.raises(AppError, match="not opened here"):
+        stranger.predict(text="A film.", draws=3, replicates=[long_pair[1]], api_name="/noise")

@@ -40,10 +40,11 @@ def last_of(steps: Generator[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 def test_compare_shows_work_then_the_same_verdict_as_python(answer: Answer) -> None:
     steps = list(header.run(any_folder, "", "", answer.question.text, *PLAIN))
-    assert "starting" in steps[0][1]
-    assert steps[0][5]["interactive"] is False
-    assert steps[0][6]["interactive"] is True
-    result, status, verdict, kind, _, compare, cancel = steps[-1]
+    assert "starting" in steps[0][2]
+    assert steps[0][6]["interactive"] is False
+    assert steps[0][7]["interactive"] is True
+    result, yardstick, status, verdict, kind, _, compare, cancel = steps[-1]
+    assert yardstick is None
     assert kind["visible"] is False
     assert result.comparison.verdict == answer.comparison.verdict
     assert result.comparison.movers[0].name in verdict
@@ -69,8 +70,8 @@ def test_an_error_is_one_sentence_and_leaves_the_answer(tuned: str, text: str, e
     assert expected in raised.value.message
     assert "\n" not in raised.value.message
     assert raised.value.print_exception is False
-    kept, status, verdict, _, _, compare, _ = shown[-1]
-    assert kept == SKIPPED
+    kept, yardstick, status, verdict, _, _, compare, _ = shown[-1]
+    assert kept == yardstick == SKIPPED
     assert verdict == SKIPPED
     assert 'role="alert"' in status
     assert compare["interactive"] is True
@@ -90,7 +91,8 @@ def test_a_question_is_checked() -> None:
 
 
 def test_start_opens_the_head_that_moved_most(answer: Answer) -> None:
-    waiting, _, grid, layer, head, part, *window = changed.start(answer, "jsd_bits")
+    waiting, _, menu, _, grid, layer, head, part, *window = changed.start(answer, "jsd_bits")
+    assert "jsd_bits" in dict(menu["choices"]).values()
     top = answer.comparison.movers[0]
     assert waiting["visible"] is False
     assert (layer["value"], head["value"]) == (top.layer, top.head)
@@ -103,14 +105,15 @@ def test_start_opens_the_head_that_moved_most(answer: Answer) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_of_the_menu_can_be_drawn(metric: str, answer: Answer) -> None:
-    picture = changed.draw_heads(answer, metric, 0, 0)
+    picture = changed.draw_heads(answer, None, metric, 0, 0)
     assert Path(picture["value"]).read_bytes().startswith(PNG)
     assert METRICS[metric].title in picture["alt_text"]
-    assert METRICS[metric].unit in dict((name, label) for label, name in changed.metric_choices())[metric]
+    named = {name: label for label, name in changed.metric_choices()}
+    assert METRICS[metric].unit in named.get(metric, METRICS[metric].unit)
 
 
 def test_another_metric_is_another_picture(answer: Answer) -> None:
-    pictures = {changed.draw_heads(answer, metric, 0, 0)["value"] for metric in ("jsd_bits", "cosine")}
+    pictures = {changed.draw_heads(answer, None, metric, 0, 0)["value"] for metric in ("jsd_bits", "cosine")}
     assert len(pictures) == 2
 
 
@@ -130,7 +133,7 @@ def test_a_cell_is_found_from_the_pixel_that_was_clicked(answer: Answer) -> None
 
 
 def test_files_hold_the_numbers(answer: Answer) -> None:
-    *_, as_json, as_csv = changed.draw_rest(answer)
+    *_, as_json, as_csv = changed.draw_rest(answer, None)
     assert json.loads(Path(as_json["value"]).read_text("utf-8")) == answer.comparison.to_dict()
     assert len(pd.read_csv(as_csv["value"])) == 72
     assert (Path(as_json["value"]).name, Path(as_csv["value"]).name) == ("comparison.json", "heads.csv")
@@ -139,7 +142,7 @@ def test_files_hold_the_numbers(answer: Answer) -> None:
 
 
 def test_nothing_is_drawn_before_there_is_an_answer() -> None:
-    assert changed.draw_heads(None, "jsd_bits", 0, 0) == SKIPPED
+    assert changed.draw_heads(None, None, "jsd_bits", 0, 0) == SKIPPED
     for skipped in (changed.start(None, "jsd_bits"), flow.start(None), distance.start(None), one_head.everything(None)):
         assert set(map(str, skipped)) == {str(SKIPPED)}
     for steps in (
@@ -227,7 +230,7 @@ def test_the_text_is_shortened_in_the_form() -> None:
     shown: list[tuple[Any, ...]] = []
     with pytest.raises(gr.Error, match="at most 512"):
         shown.extend(header.run(any_folder, "", "", text, *PLAIN))
-    assert shown[-1][4]["visible"] is True
+    assert shown[-1][5]["visible"] is True
     cut, status, *_ = last_of(header.shorten(any_folder, "", "", text, *PLAIN))
     assert len(cut.split()) == 510
     assert "cut from 3,000 to 2,549 characters" in status
@@ -239,7 +242,7 @@ def test_no_cut_is_offered_for_what_no_cut_cures() -> None:
     shown: list[tuple[Any, ...]] = []
     with pytest.raises(gr.Error, match="chat template"):
         shown.extend(header.run(any_folder, "", "", "A film.", "", "", True, *PLAIN[3:]))
-    assert shown[-1][4]["visible"] is False
+    assert shown[-1][5]["visible"] is False
 
 
 def test_the_closed_form_says_what_is_set_in_it() -> None:
@@ -253,8 +256,11 @@ def test_the_receipt_tells_not_measured_from_0(answer: Answer) -> None:
     heads = dict(answer.comparison.heads)
     heads["content_jsd_bits"] = np.where(np.arange(72).reshape(6, 12) < 3, np.nan, 0).astype(np.float32)
     shown = verdict_html(replace(answer.comparison, heads=heads))
-    assert "<dt>not measured</dt><dd><bdi>Content divergence (3 heads)</bdi></dd>" in shown
-    assert "nothing: every number" in verdict_html(answer.comparison)
+    assert (
+        "<dt>not measured</dt><dd><bdi>Content divergence (3 heads); Floors (there is no yardstick yet)</bdi></dd>"
+        in shown
+    )
+    assert "Floors (there is no yardstick yet)" in verdict_html(answer.comparison)
 
 
 def test_the_receipt_says_how_tokens_were_aligned(answer: Answer) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client
 
 from attncompare.models.checkpoint import any_folder
-from attncompare.ui import changed, distance, flow, header, one_head
+from attncompare.ui import changed, distance, flow, header, noise, one_head
 from tests.test_cli import SCHEMA, run
 from tests.ui.conftest import PLAIN, Served
 from tests.ui.kinds import KINDS, TEXT, Kind, save_kind
@@ -72,8 +72,25 @@ def test_the_client_gets_a_whole_result(kind: Kind, told: dict[str, Any], client
     assert Path(picture).read_bytes().startswith(PNG)
 
 
+def test_every_kind_has_its_noise(
+    kind: Kind, told: dict[str, Any], client: Client, tmp_path: Path, monkeypatch
+) -> None:
+    asked = {"base": kind.base, "tuned": kind.tuned, "text": TEXT, "reading": kind.reading}
+    found, picture = client.predict(**asked, draws=3, api_name="/noise")
+    assert Path(picture).read_bytes().startswith(PNG)
+    assert found["attention"] == told["attention"]
+    assert [row["jsd_bits"] for row in found["heads"]] == pytest.approx([row["jsd_bits"] for row in told["heads"]])
+    answer = list(header.run(any_folder, kind.base, kind.tuned, TEXT, *typed(kind)))[-1][0]
+    measured, said, *_ = list(noise.run(any_folder, answer, 3, ""))[-1]
+    assert answer.beside(measured).noise is measured
+    assert "too few to test by" in said
+    assert run(monkeypatch, "compare", *options(kind), "--floor", "3", "--out", str(tmp_path)) == 0
+    assert json.loads((tmp_path / "noise.json").read_text()) == found
+    jsonschema.validate(json.loads((tmp_path / "comparison.json").read_text()), SCHEMA)
+
+
 def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
-    answer, status, verdict, choice, *_ = list(header.run(any_folder, kind.base, kind.tuned, TEXT, *typed(kind)))[-1]
+    answer, _, status, verdict, choice, *_ = list(header.run(any_folder, kind.base, kind.tuned, TEXT, *typed(kind)))[-1]
     assert status == ""
     assert answer.comparison.verdict == told["verdict"]
     assert choice["visible"] is kind.encoder_decoder

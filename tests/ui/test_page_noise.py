@@ -1,0 +1,226 @@
+"""The tab *Is it real*, and what a yardstick does to the rest of the page, with the embedded pair."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+import pytest
+
+from attncompare import Noise, Pair
+from attncompare import noise as noise_of
+from attncompare.analyses.noise import Replicates
+from attncompare.analyses.verdict import NO_YARDSTICK, SEEDS, YARDSTICK
+from attncompare.errors import BadInput
+from attncompare.metrics import FLOORS, METRICS
+from attncompare.models.checkpoint import any_folder, no_folder
+from attncompare.ui import changed, header, noise
+from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, sent_measuring, typed_measuring
+from attncompare.ui.questions import Answer, ask_noise, question, unheard
+from attncompare.ui.verdict import CAUTIONS, POINTER, verdict_html
+from tests.conftest import TEXT, save_tiny
+from tests.ui.conftest import NEGATION
+
+PNG = b"\x89PNG\r\n\x1a\n"
+SKIPPED = str(gr.skip())
+EARLIER = "assets/movie-sentiment/step-0350"
+"""Stands for another training: the embedded adapter as it was before its last steps."""
+
+
+@pytest.fixture(scope="module")
+def measured(embedded_pair: Pair) -> Noise:
+    """Enough draws to test by, of the page's first example."""
+    return noise_of(embedded_pair, NEGATION, draws=19)
+
+
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folders of a tiny base, two trainings of it, and a checkpoint of another kind."""
+    folder = tmp_path_factory.mktemp("trainings")
+    saved = {
+        "base": save_tiny(folder / "base", "bert", seed=11),
+        "tuned": save_tiny(folder / "tuned", "bert", seed=11, tune=0.15),
+        "other": save_tiny(folder / "other", "bert", seed=11, tune=0.1),
+        "alien": save_tiny(folder / "alien", "gpt2", seed=11),
+    }
+    return {name: str(path) for name, path in saved.items()}
+
+
+def last_of(steps: Iterator[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return list(steps)[-1]
+
+
+def test_measuring_shows_work_then_what_python_says(answer: Answer, measured: Noise) -> None:
+    first, *_, last = list(noise.run(any_folder, answer, 19, ""))
+    *kept, go, stop, status = first
+    assert set(map(str, kept)) == {SKIPPED}
+    assert (go["interactive"], stop["interactive"]) == (False, True)
+    assert "starting" in status
+    found, said, picture, as_json, as_csv, results, go, stop, status = last
+    assert found.sentence() == measured.sentence()
+    assert said.index(measured.sentence().split(" (")[0]) < said.index(YARDSTICK)
+    assert "19 random changes (seed 0)" in said
+    assert "24 weight matrices, of the tuning's rank (8) and relative size (0.069)" in unescape(said)
+    assert Path(picture["value"]).read_bytes().startswith(PNG)
+    assert "L3.H9" in picture["alt_text"]
+    assert json.loads(Path(as_json["value"]).read_text("utf-8")) == json.loads(json.dumps(found.to_dict()))
+    assert pd.read_csv(as_csv["value"])["moved"].sum() == measured.moved.sum()
+    assert [Path(file["value"]).name for file in (as_json, as_csv)] == ["noise.json", "noise.csv"]
+    assert results["visible"] is True
+    assert (go["interactive"], stop["interactive"], status) == (True, False, "")
+
+
+def test_nothing_is_measured_before_there_is_an_answer() -> None:
+    assert list(noise.run(any_folder, None, 39, "")) == []
+    for skipped in (noise.start(None), changed.remeasure(None, None, "jsd_bits", 0, 0)):
+        assert set(map(str, skipped)) == {SKIPPED}
+    assert str(header.judge(None, None)) == SKIPPED
+
+
+def test_a_new_answer_puts_the_old_measurement_away(answer: Answer) -> None:
+    waiting, content, results, go, stop, status = noise.start(answer)
+    assert (waiting["visible"], content["elem_classes"], results["visible"]) == (False, [], False)
+    assert (go["interactive"], stop["interactive"], status) == (True, False, "")
+
+
+def test_cancelling_says_what_is_left(measured: Noise) -> None:
+    assert "still below" not in noise.cancelled(None)[2]
+    assert "still below" in noise.cancelled(measured)[2]
+
+
+@pytest.mark.parametrize(
+    ("draws", "lines", "expected"),
+    [
+        (2, "", "Expected random changes to be 3 to 199, got 2"),
+        (MOST_DRAWS + 1, "", "got 200"),
+        (None, "", "a whole number, got None"),
+        (4.5, "", "a whole number, got 4.5"),
+        (19, "\n".join(f"org/{i}" for i in range(MOST_REPLICATES + 1)), "At most 4 other trainings"),
+        (19, "org/a\n org/a", "'org/a' is given twice"),
+        (19, "not an id!", "'not an id!' can't be used: Expected a hub id"),
+        (19, "./nowhere", "'./nowhere' can't be used: There is no folder"),
+        (19, "assets/movie-sentiment/final", "has the same weights"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_keeps_what_was_measured(
+    answer: Answer, draws: Any, lines: str, expected: str
+) -> None:
+    shown: list[tuple[Any, ...]] = []
+    with pytest.raises(gr.Error, match=expected) as raised:
+        shown.extend(noise.run(any_folder, answer, draws, lines))
+    assert "\n" not in raised.value.message
+    *kept, go, stop, status = shown[-1]
+    assert set(map(str, kept)) == {SKIPPED}
+    assert (go["interactive"], stop["interactive"]) == (True, False)
+    assert 'role="alert"' in status
+
+
+def test_another_architecture_is_no_other_training(trainings: dict[str, str]) -> None:
+    asked = question(trainings["base"], trainings["tuned"], TEXT)
+    with pytest.raises(BadInput, match=r"alien' can't be used: .*bert against gpt2") as raised:
+        ask_noise(asked, any_folder, unheard, Measuring(3, replicates=(trainings["alien"],)))
+    assert "\n" not in str(raised.value)
+    with pytest.raises(BadInput, match="not opened here"):
+        ask_noise(question("", "", NEGATION), no_folder, unheard, Measuring(3, replicates=(trainings["other"],)))
+
+
+def test_other_trainings_are_laid_beside(trainings: dict[str, str]) -> None:
+    asked = question(trainings["base"], trainings["tuned"], TEXT)
+    found = ask_noise(asked, any_folder, unheard, Measuring(3, replicates=(trainings["other"],)))
+    assert found.replicates is not None
+    assert found.replicates.ids == (trainings["tuned"], trainings["other"])
+    said = noise.answer_html(found)
+    assert "2 trainings" in said
+    assert "<li>With 3 draws no p is below" in said
+
+
+def test_the_form_and_a_client_say_the_same() -> None:
+    assert typed_measuring(39, " org/a \n\n org/b\n") == sent_measuring(39, 0, ["org/a", "org/b"])
+    assert sent_measuring(39.0, 0, None) == Measuring()
+    for value in ("org/a", [3], [" "], {}):
+        with pytest.raises(BadInput, match="Expected replicates to be a list of ids"):
+            sent_measuring(39, 0, value)
+    with pytest.raises(BadInput, match="Expected seed to be a whole number"):
+        sent_measuring(39, -1, None)
+
+
+def test_the_verdict_points_to_the_tab_until_it_goes_by_the_yardstick(answer: Answer, measured: Noise) -> None:
+    before, after = header.judge(answer, None), header.judge(answer, measured)
+    assert f"{NO_YARDSTICK} {POINTER}" in before
+    assert "Floors (there is no yardstick yet)" in before
+    assert f"<strong>{measured.sentence()}</strong>" in after
+    assert YARDSTICK in after
+    assert POINTER not in after
+    assert "<dt>yardstick</dt><dd><bdi>19 random changes" in after
+    for caution in CAUTIONS:
+        assert caution in after
+
+
+def test_a_yardstick_without_a_test_says_so(answer: Answer, embedded_pair: Pair) -> None:
+    few = noise_of(embedded_pair, NEGATION, draws=3)
+    shown = verdict_html(answer.beside(few))
+    assert "3 random changes are too few to test by" in shown
+    assert NO_YARDSTICK in shown
+    assert POINTER not in shown
+    assert "Family-wise p (all heads)" in shown
+    offered = dict(changed.metric_choices(answer.beside(few))).values()
+    assert [name for name in FLOORS if name not in offered] == ["floor_p"]
+
+
+def test_the_noise_of_another_question_is_left_out(answer: Answer, measured: Noise, embedded_pair: Pair) -> None:
+    late = noise_of(embedded_pair, "Another text.", draws=3)
+    assert answer.beside(late) is answer.beside(None) is answer.comparison
+    assert answer.beside(measured).noise is measured
+
+
+def test_floors_are_offered_only_where_they_were_measured(answer: Answer, measured: Noise) -> None:
+    plain = [name for _, name in changed.metric_choices()]
+    assert plain == [name for name in METRICS if name not in FLOORS]
+    menu, _, grid = changed.remeasure(answer, measured, "cosine", 2, 5)
+    assert [name for _, name in menu["choices"]] == list(METRICS)
+    assert "value" not in menu
+    assert "Cosine" in grid["alt_text"]
+    _, _, menu, meaning, grid, *_ = changed.start(answer, "floor_multiple")
+    assert menu["value"] == "jsd_bits"
+    assert "mean over the text" in meaning
+    assert "Divergence" in grid["alt_text"]
+    assert [name for _, name in menu["choices"]] == plain
+
+
+@pytest.mark.parametrize("metric", FLOORS)
+def test_every_floor_can_be_drawn(metric: str, answer: Answer, measured: Noise) -> None:
+    picture = changed.draw_heads(answer, measured, metric, 3, 9)
+    assert METRICS[metric].title in picture["alt_text"]
+    assert "No head was measured" not in picture["alt_text"]
+
+
+def test_pictures_and_files_go_by_the_yardstick(answer: Answer, measured: Noise) -> None:
+    without, beside = (changed.draw_rest(answer, yardstick) for yardstick in (None, measured))
+    assert json.loads(Path(beside[2]["value"]).read_text("utf-8"))["noise"]["draws"] == 19
+    assert pd.read_csv(beside[3]["value"])["floor_p"].notna().all()
+    assert pd.read_csv(without[3]["value"])["floor_p"].isna().all()
+    grids = [changed.draw_heads(answer, yardstick, "jsd_bits", 3, 9)["value"] for yardstick in (None, measured)]
+    assert grids[0] != grids[1]  # heads within the floor are quiet
+
+
+def test_what_strangers_typed_is_escaped(measured: Noise) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    bits = np.zeros((2, *measured.jsd_bits.shape), np.float32)
+    trainings = Replicates(("a", hostile), bits, bits[:1])
+    shown = noise.answer_html(replace(measured, notes=(hostile,), replicates=trainings))
+    assert SEEDS in shown
+    assert "<img" not in shown
+    assert shown.count("&lt;img") == 2
+
+
+def test_a_tuned_model_that_is_the_base_has_no_change_to_match(trainings: dict[str, str]) -> None:
+    asked = question(trainings["base"], trainings["base"], TEXT)
+    found = ask_noise(asked, any_folder, unheard, Measuring(3))
+    said = noise.answer_html(found)
+    assert "There is no random change to measure by." in said
+    assert "no change to draw another of" in said
