@@ -135,6 +135,22 @@ def test_the_directions_are_not_the_tunings(family: str) -> None:
     assert abs(np.mean(cosines)) < 0.02
 
 
+def test_a_weight_that_is_one_number() -> None:
+    """It has a sign for a direction."""
+    base = fresh().requires_grad_(False)
+    base.bert.pooler.scale = nn.Parameter(torch.tensor(2.0), requires_grad=False)
+    tuned = copy.deepcopy(base)
+    tuned.bert.pooler.scale -= 0.5
+    drawn, listed = drawn_beside(base, tuned)
+    assert [(change.shape, change.rank, float(change.size)) for change in listed] == [((), None, 0.5)]
+    seen = set()
+    for index in range(20):
+        drawn.draw(0, index)
+        seen.add(float(drawn.model.bert.pooler.scale))
+    assert seen == {1.5, 2.5}
+    assert drawn.worst_error() == 0
+
+
 def test_draws_cancel_out() -> None:
     """Their mean is nothing: of 25 independent changes a fifth of the norm is left."""
     base, tuned = full("bert")
