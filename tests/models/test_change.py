@@ -369,6 +369,17 @@ def test_only_the_head_changed() -> None:
     assert found(base, tuned) == {}
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_head_beside_the_stacks(tied: bool) -> None:
+    """T5 keeps its head beside encoder and decoder. Where it is the embedding it counts as that, else not at all."""
+    base = tiny_model("t5").requires_grad_(False)
+    if not tied:
+        base.lm_head.weight = nn.Parameter(base.lm_head.weight.clone(), requires_grad=False)
+    tuned = copy.deepcopy(base)
+    tuned.lm_head.weight.data += 1
+    assert list(found(base, tuned)) == (["shared.weight"] if tied else [])
+
+
 def test_one_bias_changed() -> None:
     base = fresh().requires_grad_(False)
     tuned = copy.deepcopy(base)

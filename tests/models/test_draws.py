@@ -122,17 +122,33 @@ def test_every_adapted_weight_moves_as_far(case: str) -> None:
 
 @pytest.mark.parametrize("family", ["bert", "mixtral"])
 def test_the_directions_are_not_the_tunings(family: str) -> None:
-    """Of matrices as high as these, cosines between unrelated directions are at most a few hundredths."""
+    """Unrelated directions of a thousand numbers have cosines of a few hundredths."""
     base, tuned = full(family)
     drawn, listed = drawn_beside(base, tuned)
     drawn.draw(0, 0)
     cosines = []
     for change in listed:
-        if change.rank is not None:
+        if change.rank is not None and math.prod(change.shape) >= 1000:
             real = weight_of(tuned, change).double().numpy() - weight_of(base, change).double().numpy()
             cosines.append((real * moved(drawn, base, change)).sum() / change.norm**2)
     assert np.abs(cosines).max() < 0.15
     assert abs(np.mean(cosines)) < 0.02
+
+
+def test_a_weight_that_is_one_number() -> None:
+    """It has a sign for a direction."""
+    base = fresh().requires_grad_(False)
+    base.bert.pooler.scale = nn.Parameter(torch.tensor(2.0), requires_grad=False)
+    tuned = copy.deepcopy(base)
+    tuned.bert.pooler.scale -= 0.5
+    drawn, listed = drawn_beside(base, tuned)
+    assert [(change.shape, change.rank, float(change.size)) for change in listed] == [((), None, 0.5)]
+    seen = set()
+    for index in range(20):
+        drawn.draw(0, index)
+        seen.add(float(drawn.model.bert.pooler.scale))
+    assert seen == {1.5, 2.5}
+    assert drawn.worst_error() == 0
 
 
 def test_draws_cancel_out() -> None:
