@@ -74,7 +74,8 @@ def _top(heads: dict[str, np.ndarray], row: int, mover: Mover, tokens: tuple[Tok
         return f"{_named(tokens, change[0])} ({change[1]:+.2f})"
 
     multiple = heads["floor_multiple"][row, mover.head]
-    times = "" if np.isnan(multiple) else f", {multiple:.2g} times what a random change gives"
+    digits = ",.0f" if multiple >= 10 else ".2g"
+    times = "" if np.isnan(multiple) else f", {multiple:{digits}} times what a random change gives"
     size = f"{mover.name} moved most ({heads['jsd_bits'][row, mover.head]:.2g} bits{times})"
     if not (mover.lost and mover.gained):
         return f"{size}."

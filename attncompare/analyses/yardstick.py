@@ -70,6 +70,9 @@ def measure(
     """:func:`noise` of a text that has been read."""
     _check(draws, seed)
     others = [_replicate(pair, other) for other in replicates]
+    hashes = [other.tuned.info.content_hash for other in others]
+    if twice := [other.tuned.info.id for other in others if hashes.count(other.tuned.info.content_hash) > 1]:
+        raise BadInput(f"{' and '.join(map(repr, twice[:2]))} have the same weights: give each training once.")
     tell = progress or _unheard
     bits, unrelated = _real(pair, question, seed, tell)
     trace = base_trace(pair, question, tell)

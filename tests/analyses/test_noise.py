@@ -312,6 +312,8 @@ def test_replicates_that_are_none(small: Pair, tmp_path: Path) -> None:
     rebased = replace(other, base=replace(other.base, info=replace(other.base.info, content_hash="3" * 16)))
     with pytest.raises(BadInput, match="tuned from another base"):
         attncompare.noise(pair, SENTENCE, replicates=[rebased])
+    with pytest.raises(BadInput, match="have the same weights: give each training once"):
+        attncompare.noise(pair, SENTENCE, replicates=[other, other])
     elsewhere = replace(other, tuned=replace(other.tuned, tokenizer=readers.sentence_piece()))
     with pytest.raises(BadInput, match="another tokenizer"):
         attncompare.noise(pair, SENTENCE, replicates=[elsewhere])
