@@ -51,6 +51,8 @@ class Change:
         return self.size.shape[-1] if len(self.shape) > 1 and self.tuned is None else None
 
 
+_EPSILON = torch.finfo(torch.float32).eps
+
 CHANGES: Cache[tuple[Change, ...]] = Cache(max_items=2)
 """By :attr:`Pair.key`: singular values take longer than everything else that a floor needs."""
 
@@ -86,8 +88,10 @@ def is_wrapped(module: nn.Module) -> bool:
     return type(module).__module__.startswith("peft.") and hasattr(module, "active_adapters")
 
 
-def acting(module: nn.Module) -> nn.Module:
-    """The module whose own weights act as this one does: itself, or a copy with its adapter merged.
+def acting(module: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
+    """The module whose own weights act as this one does: itself, or a copy with its adapter merged, in ``dtype`` if given.
+
+    peft adds an adapter to what a layer computes; merged into weights of half precision, a small one is rounded away.
 
     Raises:
         UnsupportedModel: the adapter can't be written as weights.
@@ -99,6 +103,7 @@ def acting(module: nn.Module) -> nn.Module:
         saved: nn.Module = wrapper.modules_to_save[wrapper.active_adapters[0]]
         return saved
     layer = copy.deepcopy(getattr(wrapper, "token_adapter", wrapper))
+    layer = layer if dtype is None else layer.to(dtype)
     try:
         layer.merge()
     except NotImplementedError:
@@ -126,7 +131,8 @@ def _holders(model: Any, wrapped: set[str]) -> dict[str, nn.Module]:
 def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) -> Iterator[tuple[Tensor, Change]]:
     """The base's weights that changed, and their changes: one module's own weights, or with ``whole`` all in it."""
     known = _low_rank_size(base, tuned)
-    first, second = acting(base), acting(tuned) if known is None else _layer(tuned)
+    first = acting(base, torch.float32)
+    second = acting(tuned, torch.float32) if known is None else _layer(tuned)
     others = dict(second.named_parameters())
     for name, weight in first.named_parameters(recurse=whole):
         if known is not None and name == "weight":
@@ -135,7 +141,7 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
                 yield weight, Change(path, name, tuple(weight.shape), known, *norms, low_rank=True)
             continue
         other = others.get(name)
-        if other is None or other.data_ptr() == weight.data_ptr() or torch.equal(other, weight):
+        if other is None or other.data_ptr() == weight.data_ptr() or _equal(other, weight):
             continue
         if not (weight.is_floating_point() and other.is_floating_point()):
             kind = str((other if weight.is_floating_point() else weight).dtype).removeprefix("torch.")
@@ -143,6 +149,10 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
         change = _change_of(path, name, weight, other, first.get_submodule(name.rpartition(".")[0]))
         if change is not None:
             yield weight, change
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.Module) -> Change | None:
@@ -156,16 +166,20 @@ def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.M
         return None
     if isinstance(holder, _ConvNd) and change.ndim > 1:
         change = change.flatten(1)
-    size = torch.empty(0) if embeds else _size(change)
+    size = torch.empty(0) if embeds else _size(change, float(weight.float().norm()))
+    if not embeds and not size.numel():
+        return None
     norms = float(change.norm()), float(weight.float().norm())
     return Change(path, name, tuple(change.shape), size, *norms, tuned=other.detach() if embeds else None)
 
 
-def _size(change: Float[Tensor, "*axes"]) -> Float[Tensor, "*stack rank"]:
+def _size(change: Float[Tensor, "*axes"], weight_norm: float) -> Float[Tensor, "*stack rank"]:
     """Singular values above rounding, of a matrix or of each in a stack; the norm of a vector."""
     if change.ndim < 2:
         return change.norm().reshape(1)
-    return _above_rounding(torch.linalg.svdvals(_computable(change)), change)
+    values = torch.linalg.svdvals(_computable(change))
+    rounding = max(weight_norm + float(change.norm()), max(change.shape[-2:]) * float(values.max()))
+    return _above(values, _EPSILON * rounding).to(change.device)
 
 
 def _low_rank_size(base: nn.Module, tuned: nn.Module) -> Float[Tensor, " rank"] | None:
@@ -182,13 +196,13 @@ def _low_rank_size(base: nn.Module, tuned: nn.Module) -> Float[Tensor, " rank"] 
     if before is not None:
         left, right = torch.cat((left, -before[0]), 1), torch.cat((right, before[1]), 0)
     triangles = [torch.linalg.qr(_computable(side), mode="r").R for side in (left, right.mT)]
-    return _above_rounding(torch.linalg.svdvals(triangles[0] @ triangles[1].mT), left)
+    rounding = _EPSILON * max(*left.shape, *right.shape) * float(triangles[0].norm() * triangles[1].norm())
+    return _above(torch.linalg.svdvals(triangles[0] @ triangles[1].mT), rounding).to(left.device)
 
 
-def _above_rounding(values: Float[Tensor, "*stack some"], change: Tensor) -> Float[Tensor, "*stack rank"]:
-    """Singular values up to the rank of a matrix, of a stack up to the highest; where the change is."""
-    rounding = values.max() * max(change.shape[-2:]) * torch.finfo(torch.float32).eps
-    return values[..., : int((values > rounding).sum(-1).max())].to(change.device)
+def _above(values: Float[Tensor, "*stack some"], rounding: float) -> Float[Tensor, "*stack rank"]:
+    """Singular values up to the rank of a matrix, of a stack up to the highest."""
+    return values[..., : int((values > rounding).sum(-1).max())]
 
 
 def _layer(module: nn.Module) -> nn.Module:

@@ -15,6 +15,8 @@ BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of the base's ``model.safetensors``."""
 TUNED = "assets/movie-sentiment/final"
 """The adapter of the embedded pair, by the name that :func:`shipped` knows."""
+REPLICATES = ("assets/movie-sentiment/seed-1", "assets/movie-sentiment/seed-2")
+"""Adapters of the same recipe, trained with other seeds."""
 
 
 def base_folder() -> Path | None:

@@ -11,6 +11,7 @@ from attncompare import plots
 from attncompare.analyses.noise import DRAWS, Noise
 from attncompare.analyses.verdict import caution
 from attncompare.metrics.floor import FEWEST_DRAWS
+from attncompare.models import embedded
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure
 from attncompare.ui.files import numbers, shown, table
@@ -31,6 +32,8 @@ the same size</em>. That is not training noise: a tuning with another seed may m
 base are the gold standard; name them if you have them.</p></div>
 """
 
+SHIPPED = "\n".join(embedded.REPLICATES)
+
 _IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 _KEPT = gr.skip()
 
@@ -47,14 +50,15 @@ def answer_html(noise: Noise) -> str:
     )
 
 
-def start(answer: Answer | None) -> tuple[Any, ...]:
-    """A new answer: updates of waiting, content, results, measure, cancel and status.
+def start(answer: Answer | None, trainings: str) -> tuple[Any, ...]:
+    """A new answer: updates of waiting, content, other trainings, results, measure, cancel and status.
 
-    What was measured before is of another question.
+    What was measured before is of another question. The embedded pair's other trainings are known.
     """
     if answer is None:
-        return (_KEPT,) * 6
-    return *OPENED, gr.update(visible=False), *_IDLE, ""
+        return (_KEPT,) * 7
+    offered = SHIPPED if answer.comparison.tuned.id == embedded.TUNED else ""
+    return *OPENED, offered if trainings.strip() in ("", SHIPPED) else _KEPT, gr.update(visible=False), *_IDLE, ""
 
 
 def run(local: LocalRule, answer: Answer | None, draws: Any, trainings: str) -> Iterator[tuple[Any, ...]]:
@@ -133,6 +137,6 @@ def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
     measuring = [yardstick, said, picture, as_json, as_csv, results, go, stop, status]
     asking = [answer, draws, trainings]
     measured = gr.on([go.click, draws.submit], partial(run, local), asking, measuring, concurrency_limit=4, **PRIVATE)
-    starting = [waiting, content, results, go, stop, status]
-    answer.change(start, answer, starting, cancels=[measured], **DRAWING)
+    starting = [waiting, content, trainings, results, go, stop, status]
+    answer.change(start, [answer, trainings], starting, cancels=[measured], **DRAWING)
     stops(stop, [measured], cancelled, yardstick, [go, stop, status])

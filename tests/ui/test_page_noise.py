@@ -18,6 +18,7 @@ from attncompare.analyses.noise import Replicates
 from attncompare.analyses.verdict import NO_YARDSTICK, SEEDS, YARDSTICK
 from attncompare.errors import BadInput
 from attncompare.metrics import FLOORS, METRICS
+from attncompare.models import embedded
 from attncompare.models.checkpoint import any_folder, no_folder
 from attncompare.ui import changed, header, noise
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, sent_measuring, typed_measuring
@@ -77,13 +78,15 @@ def test_measuring_shows_work_then_what_python_says(answer: Answer, measured: No
 
 def test_nothing_is_measured_before_there_is_an_answer() -> None:
     assert list(noise.run(any_folder, None, 39, "")) == []
-    for skipped in (noise.start(None), changed.remeasure(None, None, "jsd_bits", 0, 0)):
+    for skipped in (noise.start(None, ""), changed.remeasure(None, None, "jsd_bits", 0, 0)):
         assert set(map(str, skipped)) == {SKIPPED}
     assert str(header.judge(None, None)) == SKIPPED
 
 
 def test_a_new_answer_puts_the_old_measurement_away(answer: Answer) -> None:
-    waiting, content, results, go, stop, status = noise.start(answer)
+    waiting, content, offered, results, go, stop, status = noise.start(answer, "")
+    assert offered.splitlines() == list(embedded.REPLICATES)
+    assert noise.start(answer, "org/mine")[2] == noise.start(None, "")[2]
     assert (waiting["visible"], content["elem_classes"], results["visible"]) == (False, [], False)
     assert (go["interactive"], stop["interactive"], status) == (True, False, "")
 
