@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from attncompare.models.change import Change, acting, is_wrapped
 from attncompare.models.loading import named_tensors
+from attncompare.models.memory import available, require
 from attncompare.models.pair import unwrapped
 from attncompare.models.tokens import Encoding
 
@@ -30,20 +31,29 @@ class DrawnModel:
     """A copy of a base whose changed weights can be drawn; the base stays as it is. For one thread at a time."""
 
     def __init__(self, base: Any, changes: Sequence[Change], encoding: Encoding) -> None:
-        """``encoding``: what will be read; of the embedding of tokens no other rows are drawn."""
+        """``changes``: at least one. ``encoding``: what will be read; of the embedding of tokens no other rows are drawn.
+
+        Raises:
+            BadInput: there is too little memory for it.
+        """
         self.model = sharing(base)
         bare = unwrapped(self.model)
         for path in {change.path for change in changes}:
             if is_wrapped(module := bare.get_submodule(path)):
                 bare.set_submodule(path, acting(module))
-        ids = torch.tensor(sorted({*encoding.ids, *(encoding.target_ids or ())}))
+        weights = [bare.get_submodule(change.path).get_parameter(change.name) for change in changes]
+        device = weights[0].device
+        require(
+            sum(weight.nbytes for weight in weights), "Another copy of the weights that the tuning changed",
+            "ask for 0 random changes", free=available(device),
+        )  # fmt: skip
+        ids = torch.tensor(sorted({*encoding.ids, *(encoding.target_ids or ())}), device=device)
         tokens = bare.get_input_embeddings().weight
         self._drawn = []
-        for change in changes:
-            weight = bare.get_submodule(change.path).get_parameter(change.name)
+        for change, weight in zip(changes, weights, strict=True):
             own = nn.Parameter(weight.detach().clone(), requires_grad=False)
             _replace(self.model, weight, own)
-            self._drawn.append(_Drawn(change, weight, own, ids.to(own.device) if weight is tokens else ...))
+            self._drawn.append(_Drawn(change, weight, own, ids if weight is tokens else ...))
         self._widest = widest(changes)
 
     def draw(self, seed: int, index: int) -> None:

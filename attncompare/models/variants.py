@@ -14,6 +14,7 @@ from torch import nn
 from attncompare.attention import Token
 from attncompare.errors import UnsupportedModel
 from attncompare.models.draws import sharing
+from attncompare.models.memory import available, require
 from attncompare.models.pair import Side, unwrapped
 from attncompare.models.tap import OWN_NAME
 from attncompare.models.tokens import Encoding
@@ -40,8 +41,15 @@ def other_implementation(side: Side, encoding: Encoding, most: int | None) -> tu
 
 
 def other_precision(side: Side, encoding: Encoding, most: int | None) -> tuple[Side, Encoding]:
-    """bfloat16 instead of float32, and float32 instead of anything else. Costs a copy of the weights."""
+    """bfloat16 instead of float32, and float32 instead of anything else.
+
+    Raises:
+        UnsupportedModel: there is too little memory for a copy of the weights.
+    """
     kind = torch.bfloat16 if side.model.dtype == torch.float32 else torch.float32
+    needed = kind.itemsize * sum(weight.numel() for weight in side.model.parameters())
+    hint = "compare smaller models"
+    require(needed, f"A copy in {kind}", hint, free=available(side.model.device), error=UnsupportedModel)
     own: dict[int, Any] = {
         id(weight): nn.Parameter(weight.to(kind), requires_grad=False)
         for weight in side.model.parameters()

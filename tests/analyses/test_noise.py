@@ -22,6 +22,7 @@ from attncompare.analyses.verdict import NO_YARDSTICK, SEEDS, YARDSTICK
 from attncompare.attention import About
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, FLOORS
+from attncompare.models import draws, variants
 from attncompare.models.change import CHANGES, changes
 from attncompare.models.draws import DrawnModel
 from attncompare.models.pair import Pair
@@ -382,6 +383,18 @@ def test_an_adapter_is_matched_by_its_rank_and_a_checkpoint_by_its_difference(tm
     assert found.change is not None
     assert not found.change["low_rank"]
     assert not any("adapter" in note for note in found.notes)
+
+
+def test_too_little_memory_is_said_before_it_is_taken(small: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = beside(small, random_change(np.random.default_rng(12)))
+    monkeypatch.setattr(variants, "available", lambda device: 1000)
+    found = attncompare.noise(pair, SENTENCE, draws=3)
+    assert "dtype" not in found.numeric
+    assert any("without another dtype: A copy in torch.bfloat16 needs" in note for note in found.notes)
+    monkeypatch.setattr(draws, "available", lambda device: 1000)
+    with pytest.raises(BadInput, match="ask for 0 random changes"):
+        attncompare.noise(pair, SENTENCE, draws=3)
+    assert attncompare.noise(pair, SENTENCE, draws=0).jsd_bits.any()
 
 
 def test_half_precision_rounds_small_changes_and_says_so(small: Pair) -> None:
