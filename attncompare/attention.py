@@ -29,6 +29,12 @@ Progress = Callable[[str, int, int], None]
 """Called as ``progress(step, done, total)`` between layers; whatever it raises stops the work and reaches the caller."""
 
 
+def part(tell: Progress, step: str, done: int, total: int) -> Progress:
+    """Progress of one part of a whole: it says where the whole is, and may stop the work at every layer."""
+    tell(step, done, total)
+    return lambda *_: tell(step, done, total)
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """One token of the text, as both models see it."""
@@ -110,3 +116,9 @@ def frozen(array: Any) -> np.ndarray:
     copy = np.asarray(array).astype(np.float32)
     copy.setflags(write=False)
     return copy
+
+
+def listed(values: np.ndarray) -> list[Any]:
+    """Numbers as JSON values, nested as their axes; None for what was not measured."""
+    found: list[Any] = np.where(np.isfinite(values), values.astype(object), np.array(None)).tolist()
+    return found

@@ -13,45 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attncompare.attention import About, frozen
+from attncompare.analyses.replicates import Replicates
+from attncompare.attention import About, frozen, listed
 from attncompare.metrics.floor import ALPHA, FEWEST_DRAWS, Floor, floor, smallest_p
 from attncompare.models.question import TraceKey
 
 DRAWS = 39
 """Random changes by default: the smallest p is then 1/40, and a maximum over heads is held against 39."""
-
-
-@dataclass(frozen=True, eq=False)
-class Replicates:
-    """Other trainings of the same base, each tuned like the first but with another seed."""
-
-    ids: tuple[str, ...]
-    """The tuned checkpoints, the pair's own first."""
-    from_base: np.ndarray
-    """``[training, layer, head]``: divergence of each from the base, in bits."""
-    between: np.ndarray
-    """``[pair of trainings, layer, head]``: divergence between two trainings, in bits."""
-
-    @property
-    def beyond(self) -> np.ndarray:
-        """``[layer, head]``: whether every training moved the head further from the base than any two differ."""
-        return np.asarray(self.from_base.min(0) > self.between.max(0))
-
-    def sentence(self) -> str:
-        """What they say, in words."""
-        return (
-            f"{int(self.beyond.sum())} of {self.beyond.size} heads moved further from the base in each of "
-            f"{len(self.ids)} trainings than any two of these differ."
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The record as JSON values."""
-        return {
-            "ids": list(self.ids),
-            "heads_beyond": int(self.beyond.sum()),
-            "from_base_bits": _numbers(self.from_base),
-            "between_bits": _numbers(self.between),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +143,8 @@ class Noise:
             "attention": self.about.attention,
             "level": self.about.level,
             "heads": frame.where(frame.notna(), None).to_dict("records"),
-            "draws_bits": _numbers(self.draws),
-            "numeric_bits": {name: _numbers(values) for name, values in self.numeric.items()},
+            "draws_bits": listed(self.draws),
+            "numeric_bits": {name: listed(values) for name, values in self.numeric.items()},
         }
 
 
@@ -186,9 +154,3 @@ def _blank(like: np.ndarray) -> np.ndarray:
 
 def _number(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _numbers(values: np.ndarray) -> list[Any]:
-    """Nested lists; None where not measured."""
-    listed: list[Any] = np.where(np.isfinite(values), values.astype(object), np.array(None)).tolist()
-    return listed

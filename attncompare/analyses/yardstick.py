@@ -3,25 +3,25 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import Any, Unpack
 
 import numpy as np
 
 from attncompare.analyses.divergence import Divergences
-from attncompare.analyses.noise import DRAWS, Noise, Replicates
-from attncompare.attention import Progress, frozen
-from attncompare.errors import BadInput, PairMismatch, UnsupportedModel
+from attncompare.analyses.noise import DRAWS, Noise
+from attncompare.analyses.replicates import check, measured
+from attncompare.attention import Progress, frozen, part
+from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.metrics.floor import ALPHA, FEWEST_DRAWS, smallest_p
 from attncompare.models.calls import AttentionCall
 from attncompare.models.change import Change, changes
 from attncompare.models.draws import DrawnModel
 from attncompare.models.layout import Place
-from attncompare.models.pair import Pair, Side, common_stacks
+from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.routing import FAILURES
-from attncompare.models.traces import Trace, base_trace, record_side, walk, walk_beside
+from attncompare.models.traces import Trace, base_trace, walk, walk_beside
 from attncompare.models.variants import VARIANTS
 from attncompare.models.views import Fitted, Shuffled
 
@@ -69,10 +69,7 @@ def measure(
 ) -> Noise:
     """:func:`noise` of a text that has been read."""
     _check(draws, seed)
-    others = [_replicate(pair, other) for other in replicates]
-    hashes = [other.tuned.info.content_hash for other in others]
-    if twice := [other.tuned.info.id for other in others if hashes.count(other.tuned.info.content_hash) > 1]:
-        raise BadInput(f"{' and '.join(map(repr, twice[:2]))} have the same weights: give each training once.")
+    check(pair, replicates)
     tell = progress or _unheard
     bits, unrelated = _real(pair, question, seed, tell)
     trace = base_trace(pair, question, tell)
@@ -88,7 +85,7 @@ def measure(
         change=_size(found, error) if found else None,
         numeric=numeric,
         unrelated=unrelated,
-        replicates=_replicates(pair, question, trace, others, tell) if others else None,
+        replicates=measured(pair, question, trace, replicates, tell) if replicates else None,
         notes=(*notes, *([reason] if reason else []), *_remarks(pair, found, len(drawn), error)),
         question_key=question.key,
     )
@@ -126,7 +123,7 @@ def _numeric(
     """The base against itself in other arithmetic, and why some of that could not be run."""
     found, notes = {}, []
     for done, (name, variant) in enumerate(VARIANTS.items()):
-        within = _within(tell, "repeating the base in other arithmetic", done, len(VARIANTS))
+        within = part(tell, "repeating the base in other arithmetic", done, len(VARIANTS))
         of = Divergences(question, ("base", "base"))
 
         def visit(place: Place, base: AttentionCall, other: AttentionCall, of: Divergences = of) -> None:
@@ -170,7 +167,7 @@ def _draws(
     copy = DrawnModel(pair.base.model, found, question.base)
     side, worst, bits = replace(pair.base, model=copy.model), 0.0, []
     for index in range(draws):
-        within = _within(tell, "drawing random changes", index, draws)
+        within = part(tell, "drawing random changes", index, draws)
         copy.draw(seed, index)
         worst = worst or copy.worst_error()
         of = Divergences(question, ("base", "base"))
@@ -208,53 +205,6 @@ def _remarks(pair: Pair, found: Sequence[Change], drawn: int, error: float) -> l
     if drawn and smallest_p(drawn) > ALPHA:
         said.append(f"With {drawn} draws no p is below {smallest_p(drawn):.2g}, so none is given.")
     return said
-
-
-def _replicate(pair: Pair, other: Pair) -> Pair:
-    """A replicate that can be laid beside the pair.
-
-    Raises:
-        BadInput: it can't.
-    """
-    name = repr(other.tuned.info.id)
-    if other.base.info.content_hash != pair.base.info.content_hash:
-        raise BadInput(f"{name} was tuned from another base than {pair.tuned.info.id!r}: replicates share theirs.")
-    if other.tuned.info.content_hash == pair.tuned.info.content_hash:
-        raise BadInput(f"{name} has the same weights as {pair.tuned.info.id!r}: a replicate is another training.")
-    if other.tuned.tokenizer.get_vocab() != pair.tuned.tokenizer.get_vocab():
-        raise BadInput(f"{name} has another tokenizer than {pair.tuned.info.id!r}: replicates read the same tokens.")
-    try:
-        common_stacks(pair.tuned.layout, other.tuned.layout)
-    except PairMismatch:
-        raise BadInput(f"{name} attends in other layers or heads than {pair.tuned.info.id!r}.") from None
-    return other
-
-
-def _replicates(pair: Pair, question: PairText, trace: Trace, others: Sequence[Pair], tell: Progress) -> Replicates:
-    """Every training against the base and against every other."""
-    sides = [pair.tuned, *(other.tuned for other in others)]
-    pairs = list(combinations(range(len(sides)), 2))
-
-    def beside(kept: Trace, side: Side, of: Divergences, within: Progress) -> np.ndarray:
-        walk_beside(pair, question, kept, side, of.visit, within, question.tuned)
-        return of.bits()
-
-    from_base, between = [], []
-    for done, side in enumerate(sides):
-        within = _within(tell, "comparing trainings", done, len(sides))
-        from_base.append(beside(trace, side, Divergences(question), within))
-    for done, (one, two) in enumerate(pairs):
-        within = _within(tell, "comparing trainings with each other", done, len(pairs))
-        kept = record_side(pair, question, sides[one], within, only=question.attention, encoding=question.tuned)
-        between.append(beside(kept, sides[two], Divergences(question, ("tuned", "tuned")), within))
-    ids = tuple(side.info.id for side in sides)
-    return Replicates(ids, frozen(np.stack(from_base)), frozen(np.stack(between)))
-
-
-def _within(tell: Progress, step: str, done: int, total: int) -> Progress:
-    """Progress of one part of a whole: it says where the whole is, and may stop the work at every layer."""
-    tell(step, done, total)
-    return lambda *_: tell(step, done, total)
 
 
 def _unheard(step: str, done: int, total: int) -> None:

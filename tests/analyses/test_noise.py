@@ -17,7 +17,8 @@ from scipy.spatial.distance import jensenshannon
 
 import attncompare
 from attncompare.analyses.divergence import divergence
-from attncompare.analyses.noise import Noise, Replicates
+from attncompare.analyses.noise import Noise
+from attncompare.analyses.replicates import Replicates
 from attncompare.analyses.verdict import NO_YARDSTICK, SEEDS, YARDSTICK
 from attncompare.attention import About
 from attncompare.errors import BadInput

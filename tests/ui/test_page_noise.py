@@ -14,7 +14,7 @@ import pytest
 
 from attncompare import Noise, Pair
 from attncompare import noise as noise_of
-from attncompare.analyses.noise import Replicates
+from attncompare.analyses.replicates import Replicates
 from attncompare.analyses.verdict import NO_YARDSTICK, SEEDS, YARDSTICK
 from attncompare.errors import BadInput
 from attncompare.metrics import FLOORS, METRICS
