@@ -21,7 +21,8 @@ from training.movie_data import Snippet, TrainingError, parse, part_of, read_cor
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
 ASSETS = Path(__file__).parents[1] / "assets" / "movie-sentiment"
-FOLDERS = [f"step-{step:04d}" for step in lora.SAVED_STEPS] + ["final"]
+SEEDS = [1, 2]
+FOLDERS = [*(f"step-{step:04d}" for step in lora.SAVED_STEPS), "final", *(f"seed-{seed}" for seed in SEEDS)]
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,8 @@ def test_metrics_agree_with_the_script_and_with_themselves(metrics: dict) -> Non
     assert sorted(metrics["adapters_sha256"]) == sorted(FOLDERS)
     chosen = next(recipe for recipe in metrics["tried"] if recipe["name"] == metrics["chosen"])
     assert [point["step"] for point in chosen["curve"]] == [*lora.SAVED_STEPS, metrics["final_step"]]
+    assert [one["seed"] for one in metrics["replicates"]] == SEEDS
+    assert metrics["seed"] not in SEEDS
     final = {recipe["name"]: recipe["curve"][-1]["dev_accuracy"] for recipe in metrics["tried"]}
     assert list(final) == [recipe.name for recipe in script.RECIPES]
     assert final[metrics["chosen"]] == max(final.values())

@@ -67,6 +67,13 @@ What is equal in all rows was not varied.
 Training loss is the mean since the row before, with the base's own dropout on; dev loss and accuracy are of
 the float32 weights at that step. The fp16 files of `final` reach {dev_accuracy_as_shipped:.4f} on dev.
 
+## Replicates
+
+The same recipe trained with other seeds (of head, LoRA, dropout and batch order), the fp16 files of the last step. They
+say how much of a head's change is the seed's doing; none was chosen among.
+
+{replicates_table}
+
 ## Limits
 
 - One sentence of English film criticism at a time. Other text, other languages, irony and long reviews are
@@ -75,16 +82,17 @@ the float32 weights at that step. The fp16 files of `final` reach {dev_accuracy_
   parts, so an unseen film may be harder than the test part says.
 - Labels are averages over raters and carry their tastes; names of people, groups or countries may sway a
   prediction. Nothing was done against that, and it was not measured. Decide nothing about people with it.
-- One seed: another seed gives another adapter, and perhaps other heads that move. What a comparison shows is
-  true of this adapter.
+- Another seed gives another adapter, and perhaps other heads that move. What a comparison shows is true of this
+  adapter; the replicates say how far it is true of the others.
 - With an adapter on, the encoder no longer gives the base's sentence embeddings.
 
 ## Reproduce
 
     python -m training.movie_sentiment --out assets/movie-sentiment
+    python -m training.movie_sentiment --out assets/movie-sentiment --replicate --seed 1 --threads 1
 
 with {version_list},
-and `{base[package]}` for the base weights. It trains the {n_recipes} recipes, in {minutes:.0f} minutes on
+and `{base[package]}` for the base weights. The first line trains the {n_recipes} recipes, in {minutes:.0f} minutes on
 {threads} busy cores, and writes the same adapters on the same machine; another processor or thread count
 changes the order of sums and so the last digits.
 
@@ -119,6 +127,7 @@ def card(metrics: dict) -> str:
     ]
     dev_n = sum(metrics["data"]["counts"]["dev"].values())
     dev = metrics["dev_accuracy_as_shipped"]
+    first = {"name": "final", **{key: metrics[key] for key in ("seed", "threads", "dev_accuracy_as_shipped")}}
     return TEMPLATE.format(
         **metrics,
         n_recipes=len(tried),
@@ -129,6 +138,13 @@ def card(metrics: dict) -> str:
         tried_table=_table(
             ["recipe", "learning rate", "epochs", "alpha", "dropout", "dev accuracy", "dev loss (nats)"],
             recipes,
+        ),
+        replicates_table=_table(
+            ["folder", "seed", "threads", "dev accuracy"],
+            [
+                [one["name"], one["seed"], one["threads"], f"{one['dev_accuracy_as_shipped']:.4f}"]
+                for one in [first, *metrics["replicates"]]
+            ],
         ),
         curve_table=_table(["step", "training loss (nats)", "dev loss (nats)", "dev accuracy"], curve),
         version_list=", ".join(f"{name} {number}" for name, number in metrics["versions"].items()),

@@ -95,6 +95,11 @@ def arguments() -> argparse.Namespace:
         help="train this recipe alone and leave the test part unseen",
     )
     parser.add_argument("--seed", type=int, default=0, help="of head, LoRA, dropout and batch order (default 0)")
+    parser.add_argument(
+        "--replicate",
+        action="store_true",
+        help="train the recipe that --out's metrics.json has chosen with another --seed, and add it as seed-SEED",
+    )
     parser.add_argument("--threads", type=int, default=THREADS, help=f"torch threads (default {THREADS})")
     return parser.parse_args()
 
@@ -156,6 +161,7 @@ def run(options: argparse.Namespace) -> dict:
         "final_step": chosen["curve"][-1]["step"],
         "dev_accuracy_as_shipped": accuracy(dev_predicted, data["dev"].labels),
         "test": None if options.only else score_test(final, data["test"]),
+        "replicates": [],
         "adapters_sha256": {
             path.parent.name: sha256(path) for path in sorted(options.out.glob("*/adapter_model.safetensors"))
         },
@@ -164,9 +170,35 @@ def run(options: argparse.Namespace) -> dict:
     }
 
 
+def replicate(options: argparse.Namespace) -> dict:
+    """Train the chosen recipe with another seed; the content of metrics.json with it."""
+    metrics = json.loads((options.out / "metrics.json").read_text())
+    parts = split(parse(snippets_text(read_corpus(options.corpus)).splitlines()))
+    data = {part: encode(snippets) for part, snippets in parts.items()}
+    recipe = next(recipe for recipe in RECIPES if recipe.name == metrics["chosen"])
+    with tempfile.TemporaryDirectory() as work:
+        train(recipe, data, Path(work), options.seed)
+        return keep(metrics, Path(work, "final"), options, data["dev"])
+
+
+def keep(metrics: dict, trained: Path, options: argparse.Namespace, dev: Encoded) -> dict:
+    """Put a replicate's adapter beside the others; the content of metrics.json with it."""
+    name = f"seed-{options.seed}"
+    folder = options.out / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(trained, folder)
+    predicted, _ = evaluate(shipped_model(folder), dev)
+    found = {"name": name, "seed": options.seed, "threads": options.threads}
+    found["dev_accuracy_as_shipped"] = accuracy(predicted, dev.labels)
+    others = [one for one in metrics["replicates"] if one["name"] != name]
+    hashes = metrics["adapters_sha256"] | {name: sha256(folder / "adapter_model.safetensors")}
+    replicates = sorted([*others, found], key=lambda one: one["seed"])
+    return metrics | {"replicates": replicates, "adapters_sha256": dict(sorted(hashes.items()))}
+
+
 def ship(trained: Path, out: Path) -> None:
     """Put the trained adapter folders in `out`, in place of those of an earlier run."""
-    for old in [*out.glob("step-[0-9]*"), *out.glob("final")]:
+    for old in [*out.glob("step-[0-9]*"), *out.glob("seed-[0-9]*"), *out.glob("final")]:
         shutil.rmtree(old)
     shutil.copytree(trained, out, dirs_exist_ok=True)
 
@@ -179,7 +211,7 @@ def main() -> None:
     transformers.logging.set_verbosity_error()  # no table about the fresh head at every load
     transformers.logging.disable_progress_bar()
     try:
-        metrics = run(options)
+        metrics = replicate(options) if options.replicate else run(options)
     except AttnCompareError as error:
         sys.exit(str(error))
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")

@@ -10,8 +10,8 @@ from attncompare.analyses.distance import Link, Reach
 from attncompare.analyses.maps import HeadMaps, Window
 from attncompare.analyses.movers import Mover
 from attncompare.analyses.noise import Noise
-from attncompare.analyses.replicates import Replicates
 from attncompare.analyses.outputs import Outputs
+from attncompare.analyses.replicates import Replicates
 from attncompare.analyses.routes import Routes
 from attncompare.attention import About, CheckpointInfo, Token, frozen
 from attncompare.metrics import COLUMNS, FLOORS
