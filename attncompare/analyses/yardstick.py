@@ -73,9 +73,9 @@ def measure(
     tell = progress or _unheard
     bits, unrelated = _real(pair, question, seed, tell)
     trace = base_trace(pair, question, tell)
-    numeric, notes = _numeric(pair, question, trace, tell)
     found, reason = _changes(pair, tell) if draws else ((), None)
     drawn, error = _draws(pair, question, trace, found, draws, seed, tell)
+    numeric, notes = _numeric(pair, question, trace, tell)  # its smaller copy fits where the other one was
     return Noise(
         about=question.about,
         layers=question.stack.layers,

@@ -90,7 +90,7 @@ class _Drawn:
         else:
             real = self._real()
             moved = real @ frames.draw(real.shape[-1:], real.shape[-1]).to(before.device)
-        self.own[self.rows] = (before + moved).to(self.own.dtype)
+        self.own[self.rows] = moved.add_(before).to(self.own.dtype)
 
     def error(self) -> float:
         wanted = self.change.norm if self.change.tuned is None else float(self._real().norm())
@@ -157,7 +157,7 @@ def random_change(change: Change, frames: Frames) -> Tensor:
         return direction / direction.norm() * size
     *stack, height, width = change.shape
     left, right = (frames.draw((*stack, side), size.shape[-1]) for side in (height, width))
-    return (left * size[..., None, :]) @ right.mT
+    return left.mul_(size[..., None, :]) @ right.mT
 
 
 def sharing(model: Any, own: dict[int, Tensor] | None = None) -> Any:

@@ -77,6 +77,9 @@ def noise_alt(noise: Noise) -> str:
         said.append(f"Largest within: {_listed(noise, rest[:3])}." if rest else "")
     else:
         said.append(f"Largest: {_listed(noise, [cell for cell, _ in at.rows[:3]])}.")
+    if noise.replicates and noise.replicates.beyond.any():
+        named = [cell for cell, _ in at.rows if noise.replicates.beyond[cell]][:3]
+        said.append(f"Largest beyond what trainings differ by: {_listed(noise, named)}." if named else "")
     said.append(f"Unrelated heads: {noise.ceiling_bits:.2g}." if np.isfinite(noise.ceiling_bits) else "")
     arithmetic = noise.numeric_bits[np.isfinite(noise.numeric_bits)]
     said.append(f"Arithmetic alone: at most {small(float(arithmetic.max()))}." if arithmetic.size else "")

@@ -40,9 +40,10 @@ def band(axes: Axes, y: Any, low: Any, high: Any, mean: Any) -> None:
     ticks.set_gid("floor mean")
 
 
-def trainings(axes: Axes, y: Any, x: Any) -> None:
-    """The divergence from base of each training."""
-    marks = axes.vlines(x, np.subtract(y, 7.0), np.add(y, 7.0), colors=TUNED, linewidth=1.3, zorder=4)
+def trainings(axes: Axes, y: Any, x: Any, beyond: Any) -> None:
+    """The divergence from base of each training, strong for heads of which all are ``beyond`` what trainings differ by."""
+    colors, widths = np.where(beyond, TUNED, MUTED), np.where(beyond, 2.2, 0.9)
+    marks = axes.vlines(x, np.subtract(y, 7.0), np.add(y, 7.0), colors=colors.tolist(), linewidth=widths, zorder=4)
     marks.set(gid="trainings", clip_on=False)
 
 
@@ -81,7 +82,10 @@ def entries(noise: Noise, low: float) -> list[Entry]:
     elif numeric.size:
         named.append(("arithmetic alone", lambda axes: arithmetic(axes, 17, 0)))
     if noise.replicates:
-        named.append(("base to each training", lambda axes: trainings(axes, [0, 0, 0], [9, 17, 25])))
+        named.append(("base to each training", lambda axes: trainings(axes, [0] * 3, [9, 17, 25], [False] * 3)))
+        named.append(
+            ("all beyond what these differ by", lambda axes: trainings(axes, [0] * 3, [9, 17, 25], [True] * 3))
+        )
         named.append(("between trainings", lambda axes: between(axes, 0, 3, 31)))
     return named
 

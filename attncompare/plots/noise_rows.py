@@ -75,7 +75,7 @@ def draw_rows(figure: Figure, axes: Axes, noise: Noise, at: Places, top: float) 
         apart = noise.replicates.between[:, *cells]
         between(axes, y + _SECOND, _inside(apart.min(0), at), _inside(apart.max(0), at))
         for training in noise.replicates.from_base[:, *cells]:
-            trainings(axes, y + _SECOND, _inside(training, at))
+            trainings(axes, y + _SECOND, _inside(training, at), noise.replicates.beyond[cells])
     numeric = noise.numeric_bits[cells]
     on = numeric >= at.limits[0]
     off = numeric < at.limits[0]

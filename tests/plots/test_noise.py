@@ -208,6 +208,8 @@ def test_replicates_have_marks_and_a_band_of_their_own():
     drawn = segments(figure, "trainings")
     assert len(drawn) == 3
     np.testing.assert_allclose(drawn, record.replicates.from_base[:, *cells], rtol=1e-5)
+    (lines,) = [lines for lines in axes_of(figure).collections if lines.get_gid() == "trainings"][:1]
+    assert [width > 2 for width in lines.get_linewidths()] == record.replicates.beyond[*cells].tolist()
     assert record.replicates.sentence() in written(figure)
     assert record.replicates.sentence() in plots.noise_alt(record)
     assert "between trainings" in written(figure)
@@ -285,7 +287,11 @@ def test_the_key_names_what_is_drawn_and_no_more():
         "beyond a random change", "within", "floor: its 39 random changes and their mean", "arithmetic alone: at most 2e-8",
     ]  # fmt: skip
     assert key(plots.noise(noise(draws=0, numeric=None))) == ["not tested"]
-    assert key(plots.noise(noise(trainings=2)))[-2:] == ["base to each training", "between trainings"]
+    assert key(plots.noise(noise(trainings=2)))[-3:] == [
+        "base to each training",
+        "all beyond what these differ by",
+        "between trainings",
+    ]
 
 
 def test_limits_are_an_argument():
