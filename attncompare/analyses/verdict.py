@@ -17,7 +17,10 @@ YARDSTICK = (
     "The yardstick is a random change of the weights of the same size, on one text. That is a low bar: "
     "it does not say that another training run would not do the same, nor that it matters."
 )
-SEEDS = "The yardstick is what differs between trainings, on one text: it does not say that it matters."
+SEEDS = (
+    "Other trainings are the yardstick that counts, random changes of the same size a low bar; both are about one text, "
+    "and neither says that a change matters."
+)
 
 SPREAD = 0.2
 """A largest gain below this share of the largest loss is no destination."""

@@ -50,7 +50,7 @@ def answer_html(noise: Noise) -> str:
     )
 
 
-def start(answer: Answer | None, trainings: str) -> tuple[Any, ...]:
+def start(answer: Answer | None, trainings: str | None) -> tuple[Any, ...]:
     """A new answer: updates of waiting, content, other trainings, results, measure, cancel and status.
 
     What was measured before is of another question. The embedded pair's other trainings are known.
@@ -58,10 +58,16 @@ def start(answer: Answer | None, trainings: str) -> tuple[Any, ...]:
     if answer is None:
         return (_KEPT,) * 7
     offered = SHIPPED if answer.comparison.tuned.id == embedded.TUNED else ""
-    return *OPENED, offered if trainings.strip() in ("", SHIPPED) else _KEPT, gr.update(visible=False), *_IDLE, ""
+    return (
+        *OPENED,
+        offered if (trainings or "").strip() in ("", SHIPPED) else _KEPT,
+        gr.update(visible=False),
+        *_IDLE,
+        "",
+    )
 
 
-def run(local: LocalRule, answer: Answer | None, draws: Any, trainings: str) -> Iterator[tuple[Any, ...]]:
+def run(local: LocalRule, answer: Answer | None, draws: Any, trainings: str | None) -> Iterator[tuple[Any, ...]]:
     """Measure: updates of yardstick, sentence, picture, the two files, results, measure, cancel and status.
 
     An error leaves what was measured before, and everything typed, as they are.
@@ -74,7 +80,7 @@ def run(local: LocalRule, answer: Answer | None, draws: Any, trainings: str) -> 
         return
     yield busy(Step("starting"))
     try:
-        asked = typed_measuring(draws, trainings)
+        asked = typed_measuring(draws, trainings or "")
         found = yield from follow(lambda progress: ask_noise(answer.question, local, progress, asked), busy)
         yield (
             found,
@@ -115,6 +121,7 @@ def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
                     min_width=180,
                 )
                 trainings = gr.Textbox(
+                    value="",
                     label="Other trainings (seeds), if you have them",
                     info=f"Ids as in Tuned, one a line, up to {MOST_REPLICATES}. May stay empty.",
                     lines=2,

@@ -86,6 +86,7 @@ def test_nothing_is_measured_before_there_is_an_answer() -> None:
 def test_a_new_answer_puts_the_old_measurement_away(answer: Answer) -> None:
     waiting, content, offered, results, go, stop, status = noise.start(answer, "")
     assert offered.splitlines() == list(embedded.REPLICATES)
+    assert noise.start(answer, None)[2] == offered  # what gradio sends of a field that was never shown
     assert noise.start(answer, "org/mine")[2] == noise.start(None, "")[2]
     assert (waiting["visible"], content["elem_classes"], results["visible"]) == (False, [], False)
     assert (go["interactive"], stop["interactive"], status) == (True, False, "")
