@@ -49,7 +49,8 @@ def verdict(
     if np.isnan(heads["jsd_bits"]).all():
         return " ".join(["Nothing to compare: no token of this text sees another one.", *_answers(outputs)])
     if not movers:
-        return " ".join(["No head moved: the two models attend identically on this text.", *_answers(outputs)])
+        identical = "No head moved: the two models attend identically on this text."
+        return " ".join([identical, *(noise.answers if noise else ()), *_answers(outputs)])
     sentences = [
         *(noise.answers if noise else ()),
         _concentration(bits),

@@ -252,6 +252,8 @@ def test_a_model_that_is_its_base(small: Pair) -> None:
     assert len(found.draws) == 0
     assert np.isnan(found.columns()["floor_jsd_bits"]).all()
     assert "no change to draw another of" in found.notes[-1]
+    said = attncompare.compare(replace(small, key="itself too"), SENTENCE, floor=5).verdict
+    assert said == f"No head moved: the two models attend identically on this text. {found.sentence()}"
 
 
 def test_weights_that_are_no_numbers_to_change(small: Pair) -> None:
