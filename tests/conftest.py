@@ -17,6 +17,9 @@ import attncompare
 from attncompare.models import routing
 from attncompare.models.layout import Place
 
+torch.set_num_threads(1)
+"""On tiny models a second thread waits more than it works, and on a busy machine it waits for long."""
+
 VOCABULARY = 99
 CONFIGS = {
     "bert": transformers.BertConfig(

@@ -21,7 +21,7 @@ from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.receipt import receipt, versions
 from attncompare.analyses.routes import Routes, full_routes, omitted
 from attncompare.analyses.verdict import verdict
-from attncompare.analyses.yardstick import measure
+from attncompare.analyses.yardstick import judge, measure
 from attncompare.attention import About, AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, DELTAS, FLOORS, METRICS
@@ -207,6 +207,8 @@ def compare(
     Raises:
         BadInput: a text or an option that can't be used. PairMismatch: ``level="token"`` and the ids differ.
     """
+    if floor is not None or replicates:
+        judge(pair, floor or 0, floor_seed, replicates)
     question = prepare(pair, text, progress=progress, **reading)
     found = _compare(pair, text, question, progress)
     if floor is None and not replicates:

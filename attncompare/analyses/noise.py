@@ -106,7 +106,7 @@ class Noise:
         count, by = int(self.moved.sum()), f"family-wise p ≤ {ALPHA:g}, {len(self.draws)} draws"
         heads = f"{count} of {self.moved.size} heads" if count else "No head"
         lost = int((self.floor.p <= ALPHA).sum()) - count if self.floor else 0
-        but = f"; {lost} more did by no more than arithmetic alone moves them" if lost else ""
+        but = f"; {lost} more did by no more than another precision or implementation moves them" if lost else ""
         return f"{heads} moved beyond a random change of the same size ({by}){but}."
 
     def frame(self) -> pd.DataFrame:

@@ -51,12 +51,16 @@ class Replicates:
         }
 
 
-def check(pair: Pair, others: Sequence[Pair]) -> None:
+def check(pair: Pair, others: Any) -> None:
     """Refuse pairs whose tuned models are no other trainings of this one's base.
 
     Raises:
         BadInput: for the first of them.
     """
+    if not isinstance(others, Sequence) or not all(isinstance(other, Pair) for other in others):
+        raise BadInput(
+            "Expected replicates to be a list of pairs, as load_pair gives them: the base and each training."
+        )
     for other in others:
         _check_one(pair, other)
     hashes = [other.tuned.info.content_hash for other in others]
@@ -70,6 +74,11 @@ def _check_one(pair: Pair, other: Pair) -> None:
         raise BadInput(f"{name} was tuned from another base than {pair.tuned.info.id!r}: replicates share theirs.")
     if other.tuned.info.content_hash == pair.tuned.info.content_hash:
         raise BadInput(f"{name} has the same weights as {pair.tuned.info.id!r}: a replicate is another training.")
+    places = [(side.info.dtype, side.info.device) for side in (pair.tuned, other.tuned)]
+    if places[0] != places[1]:
+        raise BadInput(
+            f"{name} runs in {' on '.join(places[1])} and {pair.tuned.info.id!r} in {' on '.join(places[0])}."
+        )
     if other.tuned.tokenizer.get_vocab() != pair.tuned.tokenizer.get_vocab():
         raise BadInput(f"{name} has another tokenizer than {pair.tuned.info.id!r}: replicates read the same tokens.")
     try:

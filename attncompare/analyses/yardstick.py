@@ -27,6 +27,9 @@ from attncompare.models.views import Fitted, Shuffled
 
 MOST_DRAWS = 999
 
+DRAWING = "drawing random changes"
+"""The step that takes longest. Nothing is made for a cache during it."""
+
 ROUNDED = 0.01
 """An error of a drawn change's size that a reader should know of."""
 
@@ -54,7 +57,7 @@ def noise(
     Raises:
         BadInput: as compare; or draws, seed or replicates that can't be used.
     """
-    _check(draws, seed)
+    judge(pair, draws, seed, replicates)
     question = prepare(pair, text, progress=progress, **reading)
     return measure(pair, question, draws, seed, replicates, progress)
 
@@ -67,9 +70,7 @@ def measure(
     replicates: Sequence[Pair],
     progress: Progress | None,
 ) -> Noise:
-    """:func:`noise` of a text that has been read."""
-    _check(draws, seed)
-    check(pair, replicates)
+    """:func:`noise` of a text that has been read, with options that have been judged."""
     tell = progress or _unheard
     bits, unrelated = _real(pair, question, seed, tell)
     trace = base_trace(pair, question, tell)
@@ -91,9 +92,15 @@ def measure(
     )
 
 
-def _check(draws: Any, seed: Any) -> None:
+def judge(pair: Pair, draws: Any, seed: Any, replicates: Any) -> None:
+    """Refuse options that can't be used, before anything runs.
+
+    Raises:
+        BadInput: for them.
+    """
+    check(pair, replicates)
     for name, value in (("draws", draws), ("seed", seed)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
             raise BadInput(f"Expected {name} to be a whole number from 0 up, got {value!r:.40}.")
     if 0 < draws < FEWEST_DRAWS or draws > MOST_DRAWS:
         raise BadInput(
@@ -124,16 +131,25 @@ def _numeric(
     found, notes = {}, []
     for done, (name, variant) in enumerate(VARIANTS.items()):
         within = part(tell, "repeating the base in other arithmetic", done, len(VARIANTS))
-        of = Divergences(question, ("base", "base"))
+        of, stopped = Divergences(question, ("base", "base")), list[BaseException]()
+
+        def tell_or_stop(*step: Any, within: Progress = within, stopped: list[BaseException] = stopped) -> None:
+            try:
+                within(*step)
+            except BaseException as error:
+                stopped.append(error)
+                raise
 
         def visit(place: Place, base: AttentionCall, other: AttentionCall, of: Divergences = of) -> None:
             of.visit(place, base, Fitted(other, base))
 
         try:
             side, encoding = variant(pair.base, question.base, pair.max_tokens)
-            walk_beside(pair, question, trace, side, visit, within, encoding)
+            walk_beside(pair, question, trace, side, visit, tell_or_stop, encoding)
             found[name] = of.bits()
         except FAILURES as error:
+            if stopped:
+                raise
             notes.append(
                 f"The numeric floor is without another {name}: {str(error).rstrip('.') or type(error).__name__}."
             )
@@ -167,7 +183,7 @@ def _draws(
     copy = DrawnModel(pair.base.model, found, question.base)
     side, worst, bits = replace(pair.base, model=copy.model), 0.0, []
     for index in range(draws):
-        within = part(tell, "drawing random changes", index, draws)
+        within = part(tell, DRAWING, index, draws)
         copy.draw(seed, index)
         worst = worst or copy.worst_error()
         of = Divergences(question, ("base", "base"))
@@ -179,13 +195,14 @@ def _draws(
 def _size(found: Sequence[Change], error: float) -> dict[str, Any]:
     """The size of what the tuning changed, as JSON values."""
     ranks = [change.rank for change in found if change.rank is not None]
+    before = math.hypot(*(change.weight_norm for change in found))
     return {
         "weights": len(found),
         "matrices": len(ranks),
         "low_rank": all(change.low_rank for change in found),
         "rank_low": min(ranks, default=None),
         "rank_high": max(ranks, default=None),
-        "relative_norm": math.hypot(*(c.norm for c in found)) / math.hypot(*(c.weight_norm for c in found)),
+        "relative_norm": math.hypot(*(c.norm for c in found)) / before if before else None,
         "worst_norm_error": error,
     }
 

@@ -81,15 +81,15 @@ METRICS: dict[str, Metric] = {
                "How many standard deviations of the random changes the divergence stands above their mean.", _WESTFALL,
                "delta"),
         Metric("floor_p", "Family-wise p", "p", "p", 0.0, 1.0,
-               "How often a random change makes any head of the model stand as high above its floor as this one does.",
+               "How often a random change makes any of these heads stand as high above its floor as this one does.",
                _WESTFALL, "similarity"),
         Metric("floor_jsd_bits", "Floor", "JSD floor", "bits", 0.0, 1.0,
                "Mean divergence under random changes of the weights of the same size as the tuning's.", _RANDOM, "level"),
         Metric("floor_sd_bits", "Spread of the floor", "sd floor", "bits", 0.0, None,
                "Standard deviation of the divergence over the random changes.", _RANDOM, "level"),
         Metric("numeric_floor_bits", "Numeric floor", "JSD arithmetic", "bits", 0.0, 1.0,
-               "Divergence of the base from itself under other arithmetic: the least that can mean anything.", _LIN,
-               "level"),
+               "The largest divergence of the base from itself in another implementation or precision, or beside padding.",
+               _LIN, "level"),
     )
 }  # fmt: skip
 

@@ -77,7 +77,9 @@ def _find(pair: Pair, progress: Progress) -> Iterator[Change]:
     seen: dict[int, Tensor] = {}
     for at, (path, module) in enumerate(base.items()):
         progress("measuring the change of the weights", at, len(base))
-        for weight, change in _changes_of(path, module, tuned[path], whole=path in wrapped) if path in tuned else ():
+        if path not in tuned:
+            raise _no_match(path)
+        for weight, change in _changes_of(path, module, tuned[path], whole=path in wrapped):
             if id(weight) not in seen:  # tied weights are one weight
                 seen[id(weight)] = weight
                 yield change
@@ -141,7 +143,9 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
                 yield weight, Change(path, name, tuple(weight.shape), known, *norms, low_rank=True)
             continue
         other = others.get(name)
-        if other is None or other.data_ptr() == weight.data_ptr() or _equal(other, weight):
+        if other is None:
+            raise _no_match(f"{path}.{name}")
+        if other.data_ptr() == weight.data_ptr() or _equal(other, weight):
             continue
         if not (weight.is_floating_point() and other.is_floating_point()):
             kind = str((other if weight.is_floating_point() else weight).dtype).removeprefix("torch.")
@@ -151,15 +155,19 @@ def _changes_of(path: str, base: nn.Module, tuned: nn.Module, *, whole: bool) ->
             yield weight, change
 
 
+def _no_match(name: str) -> UnsupportedModel:
+    return UnsupportedModel(f"{name} can't be laid beside the tuned model's, so there is no random change of its size.")
+
+
 def _equal(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _change_of(path: str, name: str, weight: Tensor, other: Tensor, holder: nn.Module) -> Change | None:
-    """The change of one weight that is not known from factors; None if it can't be laid beside the tuned one."""
+    """The change of one weight that is not known from factors; None if it is no more than rounding."""
     embeds = isinstance(holder, nn.Embedding)
     if other.shape != weight.shape and not embeds:
-        return None
+        raise _no_match(f"{path}.{name}")
     rows = min(len(other), len(weight)) if embeds else None  # a vocabulary may have grown
     change = other[:rows].float() - weight[:rows].float() if embeds else other.float() - weight.float()
     if not change.any():

@@ -26,6 +26,9 @@ from attncompare.models.memory import available, require
 from attncompare.models.pair import unwrapped
 from attncompare.models.tokens import Encoding
 
+_WORKING = 4 * 4
+"""Bytes that making a change takes for each number of a weight: two frames, their product and the base's, in float32."""
+
 
 class DrawnModel:
     """A copy of a base whose changed weights can be drawn; the base stays as it is. For one thread at a time."""
@@ -44,7 +47,8 @@ class DrawnModel:
         weights = [bare.get_submodule(change.path).get_parameter(change.name) for change in changes]
         device = weights[0].device
         require(
-            sum(weight.nbytes for weight in weights), "Another copy of the weights that the tuning changed",
+            sum(weight.nbytes for weight in weights) + _WORKING * max(weight.numel() for weight in weights),
+            "Another copy of the weights that the tuning changed",
             "ask for 0 random changes", free=available(device),
         )  # fmt: skip
         ids = torch.tensor(sorted({*encoding.ids, *(encoding.target_ids or ())}), device=device)
@@ -111,8 +115,9 @@ class Frames:
 
     A frame is the orthogonal factor of a Gaussian matrix, with the signs that make the other factor's diagonal positive
     (Mezzadri 2007, How to generate random matrices from the classical compact groups, section 5). That takes long for a
-    large matrix, so one is drawn for each height, and each user gets its rows in another random order with other random
-    signs: such a frame is uniform too, and uncorrelated with the others.
+    large matrix, so one is drawn for each height, and each user gets its rows and columns in another random order with other
+    random signs: such a frame is uniform too, and next to nothing ties it to the others. (Rows alone would not do: the left
+    and right frames of a square matrix would pair the same columns, and their product would come close to a diagonal.)
     """
 
     def __init__(self, generator: torch.Generator, widest: Mapping[int, int]) -> None:
@@ -125,14 +130,19 @@ class Frames:
         """A frame of ``rank`` columns as high as the last axis of ``shape``, or a stack of them."""
         if shape[-1] not in self._drawn:
             self._drawn[shape[-1]] = self._frame(shape[-1])
-        order, signs = self._random(shape).argsort(-1), 1 - 2 * (self._random(shape) < 0.5).float()
-        return self._drawn[shape[-1]][:, :rank][order] * signs[..., None]
+        whole = self._drawn[shape[-1]]
+        columns, rows = (self._random(axis).argsort(-1) for axis in (whole.shape[1:], shape))
+        chosen = whole[:, columns[:rank]] * self._signs((rank,))
+        return chosen[rows] * self._signs(shape)[..., None]
 
     def _frame(self, height: int) -> Float[Tensor, "height rank"]:
         size = (height, self._widest[height])
         gaussian = torch.randn(size, generator=self.generator, device=self.generator.device)
         q, r = torch.linalg.qr(gaussian)
         return q * r.diagonal().sign()
+
+    def _signs(self, shape: Sequence[int]) -> Tensor:
+        return 1 - 2 * (self._random(shape) < 0.5).float()
 
     def _random(self, shape: Sequence[int]) -> Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.generator.device)

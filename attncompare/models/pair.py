@@ -112,5 +112,7 @@ def common_stacks(base: tuple[Place, ...], tuned: tuple[Place, ...]) -> dict[Att
     return stacks
 
 
-PAIRS: Cache[Pair] = Cache(max_items=2)
-"""Loaded pairs by :attr:`Pair.key`. Append to ``PAIRS.on_evict`` to forget what was made from a pair that goes."""
+PAIRS: Cache[Pair] = Cache(max_items=4)
+"""Loaded pairs by :attr:`Pair.key`: one and three other trainings.
+
+Append to ``PAIRS.on_evict`` to forget what was made from a pair that goes."""

@@ -67,8 +67,8 @@ def other_length(side: Side, encoding: Encoding, most: int | None) -> tuple[Side
     count = PADDING if most is None else min(PADDING, most - len(encoding.tokens))
     if count < 1 or "attention_mask" not in encoding.inputs:
         raise UnsupportedModel("there is no room for padding" if count < 1 else "this model takes no mask for padding")
-    known = (side.tokenizer.pad_token_id, side.tokenizer.eos_token_id, 0)
-    fill = {"input_ids": next(number for number in known if number is not None)}
+    padding, rows = side.tokenizer.pad_token_id, unwrapped(side.model).get_input_embeddings().weight.shape[0]
+    fill = {"input_ids": encoding.ids[0] if padding is None or padding >= rows else padding}
     longer = {
         name: nn.functional.pad(values, (0, count), value=fill.get(name, 0))
         if values.shape[-1] == len(encoding.tokens) and not name.startswith("decoder_")

@@ -145,7 +145,7 @@ def endpoints(local: LocalRule) -> None:
             text: As in /compare.
             draws: Random changes, 3 to 199; fewer than 19 leave nothing to test by.
             seed: The same seed, the same changes.
-            replicates: Hub ids of other trainings of the same base, at most 4; null for none.
+            replicates: Hub ids of other trainings of the same base, at most 3; null for none.
             reading: As in /compare.
 
         Returns:

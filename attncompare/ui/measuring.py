@@ -11,8 +11,8 @@ from attncompare.ui.reading import seeded, whole
 MOST_DRAWS = 199
 """For visitors and clients, who share one machine; Python and the command line allow more."""
 
-MOST_REPLICATES = 4
-"""Other trainings, each of which is a pair of its own to be loaded."""
+MOST_REPLICATES = 3
+"""Other trainings, each of which is a pair of its own to be loaded and kept."""
 
 
 @dataclass(frozen=True, slots=True)

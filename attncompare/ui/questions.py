@@ -13,7 +13,7 @@ from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.routes import Routes, rollout
-from attncompare.analyses.yardstick import noise
+from attncompare.analyses.yardstick import DRAWING, noise
 from attncompare.attention import AttentionKind, Progress
 from attncompare.errors import AttnCompareError, BadInput
 from attncompare.models.checkpoint import LocalRule
@@ -81,7 +81,7 @@ def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -
 def ask_comparison(asked: Question, local: LocalRule, progress: Progress, floor: int | None = None) -> Answer:
     """Load the pair and compare it on the text; with ``floor``, beside so many random changes."""
     with _ready(asked, local, progress) as pair:
-        tell = considerate(progress) if floor else progress
+        tell = considerate(progress, DRAWING)
         return Answer(asked, compare(pair, asked.text, floor=floor, progress=tell, **asked.reading))
 
 
@@ -91,7 +91,7 @@ def ask_noise(asked: Question, local: LocalRule, progress: Progress, measuring: 
     with _ready(asked, local, progress) as pair:
         return noise(
             pair, asked.text, draws=measuring.draws, seed=measuring.seed, replicates=trainings,
-            progress=considerate(progress), **asked.reading,
+            progress=considerate(progress, DRAWING), **asked.reading,
         )  # fmt: skip
 
 

@@ -71,10 +71,9 @@ def _drawn(noise: Noise, change: dict[str, Any]) -> str:
     changed = [f"{matrices} weight matrices"] if matrices else []
     changed += [f"{others} other weights"] if (others := change["weights"] - matrices) else []
     rank = f"rank ({low if low == high else f'{low} to {high}'}) and " if matrices else ""
-    return (
-        f"{len(noise.draws)} random changes (seed {noise.seed}) of {' and '.join(changed)}, of the tuning's {rank}"
-        f"relative size ({change['relative_norm']:.2g})"
-    )
+    size = "size" if change["relative_norm"] is None else f"relative size ({change['relative_norm']:.2g})"
+    drawn = f"{len(noise.draws)} random changes (seed {noise.seed})"
+    return f"{drawn} of {' and '.join(changed)}, of the tuning's {rank}{size}"
 
 
 def sides(comparison: Comparison) -> tuple[CheckpointInfo, CheckpointInfo]:

@@ -84,17 +84,20 @@ def turn(progress: Progress) -> AbstractContextManager[None]:
     return _held(_MODELS, progress, "waiting for another comparison to end")
 
 
-def considerate(progress: Progress) -> Progress:
-    """Progress of long work inside :func:`turn`: at every part that it reports, whoever waits for the models goes first.
+def considerate(progress: Progress, pauses: str) -> Progress:
+    """Progress of long work inside :func:`turn` that lets whoever waits for the models go first at every part of one step.
 
-    Work of many parts may take minutes, and a visitor who opens a head meanwhile asks for milliseconds.
+    Work of many parts may take minutes, and a visitor who opens a head meanwhile asks for milliseconds. While the step
+    ``pauses`` is reported the work must not be making anything for a cache: others could wait for that with the models in
+    their hands.
     """
-    latest: list[tuple[str, int]] = []
+    latest = -1
 
     def tell(step: str, done: int, total: int) -> None:
+        nonlocal latest
         progress(step, done, total)
-        if latest != [(step, done)]:
-            latest[:] = [(step, done)]
+        if step == pauses and done != latest:
+            latest = done
             _MODELS.release()
             time.sleep(_GAP_SECONDS)
             _MODELS.acquire()  # whatever happens: turn() gives back what it took

@@ -20,6 +20,7 @@ from attncompare.analyses.divergence import divergence
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.replicates import Replicates
 from attncompare.analyses.verdict import NO_YARDSTICK, SEEDS, YARDSTICK
+from attncompare.analyses.yardstick import judge
 from attncompare.attention import About
 from attncompare.errors import BadInput
 from attncompare.metrics import COLUMNS, FLOORS
@@ -398,6 +399,57 @@ def test_too_little_memory_is_said_before_it_is_taken(small: Pair, monkeypatch: 
     with pytest.raises(BadInput, match="ask for 0 random changes"):
         attncompare.noise(pair, SENTENCE, draws=3)
     assert attncompare.noise(pair, SENTENCE, draws=0).jsd_bits.any()
+
+
+def test_weights_that_were_zero(small: Pair) -> None:
+    """BitFit tunes biases, which may have started at nothing: then there is no relative size."""
+    base = copy.deepcopy(small.base.model)
+    for layer in base.encoder.layer:
+        layer.attention.self.query.bias.zero_()
+
+    def tune(model: Any) -> None:
+        for layer in model.encoder.layer:
+            layer.attention.self.query.bias += 0.5
+
+    found = attncompare.noise(beside(replace(small, base=replace(small.base, model=base)), tune), SENTENCE, draws=19)
+    assert found.change is not None
+    assert (found.change["relative_norm"], found.change["matrices"], found.change["weights"]) == (None, 0, 2)
+    assert found.draws.min() > 0
+
+
+def test_weights_without_a_partner_are_no_missing_change(small: Pair) -> None:
+    def wrap(model: Any) -> None:
+        own = model.encoder.layer[0].attention.self
+        own.query = torch.nn.Sequential(copy.deepcopy(own.query))
+        own.query[0].weight.mul_(-1)
+
+    found = attncompare.noise(beside(small, wrap), SENTENCE, draws=3)
+    assert found.jsd_bits[0].min() > 0.01
+    assert len(found.draws) == 0
+    assert found.notes[-1].startswith("encoder.layer.0.attention.self.query can't be laid beside the tuned model's")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, KeyError])
+def test_whatever_progress_raises_stops_the_numeric_floor_too(small: Pair, error: type[Exception]) -> None:
+    def tell(step: str, done: int, total: int) -> None:
+        if step.startswith("repeating the base") and done == 1:
+            raise error("stop")
+
+    with pytest.raises(error, match="stop"):
+        attncompare.noise(small, SENTENCE, draws=0, progress=tell)
+
+
+def test_options_are_judged_before_anything_runs(small: Pair) -> None:
+    told: list[Any] = []
+    wrong: list[dict[str, Any]] = [{"floor": 1}, {"floor": -1}, {"floor": 3, "floor_seed": -1}, {"replicates": [small]}]
+    for options in wrong:
+        with pytest.raises(BadInput):
+            attncompare.compare(small, SENTENCE, progress=lambda *step: told.append(step), **options)
+    assert told == []
+    for number, seed, replicates in ((3.0, 0, ()), ("39", 0, ()), (3, None, ()), (3, 0, small), (3, 0, ["org/name"])):
+        with pytest.raises(BadInput):
+            judge(small, number, seed, replicates)
+    judge(small, np.int64(4), 0, ())
 
 
 def test_half_precision_rounds_small_changes_and_says_so(small: Pair) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attncompare.models.change import Change, acting, changes, is_wrapped
 from attncompare.models.checkpoint import any_folder, resolve
-from attncompare.models.draws import DrawnModel, Frames, sharing
+from attncompare.models.draws import DrawnModel, Frames, random_change, sharing
 from attncompare.models.pair import unwrapped
 from attncompare.models.tokens import Encoding
 from attncompare.models.twin import twin
@@ -433,3 +433,16 @@ def test_the_error_is_of_the_worst_weight(where: str) -> None:
     before, own = (made.get_submodule(where).weight for made in (base, drawn.model))
     own.copy_(before + 1.5 * (own - before))
     assert drawn.worst_error() == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("spectrum", ["flat", "gaussian"])
+def test_a_square_change_of_full_rank_has_no_favoured_places(spectrum: str) -> None:
+    """Left and right frames of one height must not pair up: their product would come close to a signed permutation."""
+    values = torch.ones(96) if spectrum == "flat" else torch.linalg.svdvals(torch.randn(96, 96))
+    change = Change("", "", (96, 96), values, 1.0, 1.0)
+    kurtosis = []
+    for seed in range(5):
+        frames = Frames(torch.Generator().manual_seed(seed), {96: 96})
+        drawn = random_change(change, frames).flatten().numpy()
+        kurtosis.append(float((drawn**4).mean() / (drawn**2).mean() ** 2))
+    assert np.mean(kurtosis) == pytest.approx(3, abs=0.3)  # of independent frames nearly normal: 3

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -20,6 +21,7 @@ from attncompare.errors import BadInput
 from attncompare.metrics import FLOORS, METRICS
 from attncompare.models import embedded
 from attncompare.models.checkpoint import any_folder, no_folder
+from attncompare.models.pair import PAIRS
 from attncompare.ui import changed, header, noise
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, sent_measuring, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise, question, unheard
@@ -104,7 +106,7 @@ def test_cancelling_says_what_is_left(measured: Noise) -> None:
         (MOST_DRAWS + 1, "", "got 200"),
         (None, "", "a whole number, got None"),
         (4.5, "", "a whole number, got 4.5"),
-        (19, "\n".join(f"org/{i}" for i in range(MOST_REPLICATES + 1)), "At most 4 other trainings"),
+        (19, "\n".join(f"org/{i}" for i in range(MOST_REPLICATES + 1)), "At most 3 other trainings"),
         (19, "org/a\n org/a", "'org/a' is given twice"),
         (19, "not an id!", "'not an id!' can't be used: Expected a hub id"),
         (19, "./nowhere", "'./nowhere' can't be used: There is no folder"),
@@ -228,3 +230,18 @@ def test_a_tuned_model_that_is_the_base_has_no_change_to_match(trainings: dict[s
     said = noise.answer_html(found)
     assert "There is no random change to measure by." in said
     assert "no change to draw another of" in said
+
+
+def test_two_who_measure_one_pair_do_not_wait_for_each_other_for_ever(trainings: dict[str, str]) -> None:
+    """One makes what the other needs too: pausing amid that would leave both waiting."""
+    PAIRS.drop(lambda key: True)
+    texts = [TEXT, " ".join(reversed(TEXT.split()))]
+
+    def ask(text: str) -> Noise:
+        asked = question(trainings["base"], trainings["tuned"], text)
+        return ask_noise(asked, any_folder, unheard, Measuring(20))
+
+    pool = ThreadPoolExecutor(2)
+    found = [future.result(timeout=120) for future in [pool.submit(ask, text) for text in texts]]
+    assert [len(noise.draws) for noise in found] == [20, 20]
+    assert np.array_equal(ask(texts[0]).draws, found[0].draws)

@@ -84,13 +84,14 @@ def test_long_work_lets_others_use_the_models_between_its_parts() -> None:
 
     told: list[tuple[str, int, int]] = []
     with turn(unheard):
-        tell = considerate(lambda *step: told.append(step))
+        tell = considerate(lambda *step: told.append(step), "drawing")
         tell("drawing", 0, 500)
         thread = threading.Thread(target=visitor)
         thread.start()
         assert waiting.wait(10)
-        for _ in range(50):  # the same part goes on
+        for part in range(50):  # the same part goes on, or another step
             tell("drawing", 0, 500)
+            tell("measuring", part, 50)
         assert not served.is_set()
         for part in range(1, 500):
             tell("drawing", part, 500)
@@ -98,7 +99,7 @@ def test_long_work_lets_others_use_the_models_between_its_parts() -> None:
                 break
         assert served.is_set()
     thread.join(10)
-    assert len(told) == 51 + part
+    assert len(told) == 101 + part
     with turn(unheard):  # given back as often as taken: one at a time, as before
         late = threading.Thread(target=visitor)
         served.clear()
