@@ -106,14 +106,14 @@ def _footnote(noise: Noise, at: Places) -> str:
         said.append("× floor: divergence divided by the mean of its random changes.")
     if "p" in named:
         said.append(
-            "p: how often a random change lifts any head of the model as many standard deviations above its floor; "
+            "p: how often a random change lifts any of these heads as many standard deviations above its floor; "
             f"{smallest_p(len(noise.draws)):.2g} is the least that {len(noise.draws)} can show."
         )
         hollow = [cell for cell, _ in at.rows if not noise.moved[cell]]
         if any(noise.jsd_bits[cell] > max(noise.draws[:, *cell].max(), noise.numeric_bits[cell]) for cell in hollow):
             said.append("Right of its floor and yet within: among so many heads some stand there by chance.")
         if any(noise.jsd_bits[cell] <= noise.numeric_bits[cell] for cell in hollow):
-            said.append("A head that arithmetic alone moves as far is within, whatever its p.")
+            said.append("A head that another precision or implementation moves as far is within, whatever its p.")
     if at.limits[0] < noise.ceiling_bits <= at.limits[1]:
         said.append(
             "Dashed: what heads that have nothing to do with each other give, where the scale ends on this text."

@@ -195,7 +195,7 @@ def test_a_head_that_arithmetic_moves_as_far_is_hollow_and_said():
     figure = plots.noise(record)
     assert record.moved.sum() < noise().moved.sum()
     assert sum(len(line.get_xdata()) for line in marks(figure, "strip") if filled(line)) == record.moved.sum()
-    assert "A head that arithmetic alone moves as far is within, whatever its p." in written(figure)
+    assert "A head that another precision or implementation moves as far is within, whatever its p." in written(figure)
     assert "whatever its p" not in written(plots.noise(noise()))
 
 
