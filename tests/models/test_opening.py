@@ -110,7 +110,10 @@ def test_pairs_are_kept_and_new_weights_are_noticed(ready: Path, folder: Callabl
         second = load_pair(base, tuned, device="cpu")
         assert first.key != second.key
         assert first.tuned.info.content_hash != second.tuned.info.content_hash
-        load_pair(base, tuned, device="cpu", dtype="float64")
+        for _ in range(3):  # four are kept
+            assert gone == []
+            edit_weights(tuned / "model.safetensors", lambda t: {name: 1.1 * t[name] for name in t})
+            load_pair(base, tuned, device="cpu")
         assert gone == [first]
     finally:
         PAIRS.on_evict.remove(follow)
