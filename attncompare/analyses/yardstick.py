@@ -22,7 +22,7 @@ from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.routing import FAILURES
 from attncompare.models.traces import Trace, base_trace, walk, walk_beside
-from attncompare.models.variants import VARIANTS
+from attncompare.models.variants import VARIANTS, Variant
 from attncompare.models.views import Fitted, Shuffled
 
 MOST_DRAWS = 999
@@ -131,29 +131,39 @@ def _numeric(
     found, notes = {}, []
     for done, (name, variant) in enumerate(VARIANTS.items()):
         within = part(tell, "repeating the base in other arithmetic", done, len(VARIANTS))
-        of, stopped = Divergences(question, ("base", "base")), list[BaseException]()
-
-        def tell_or_stop(*step: Any, within: Progress = within, stopped: list[BaseException] = stopped) -> None:
-            try:
-                within(*step)
-            except BaseException as error:
-                stopped.append(error)
-                raise
-
-        def visit(place: Place, base: AttentionCall, other: AttentionCall, of: Divergences = of) -> None:
-            of.visit(place, base, Fitted(other, base))
-
-        try:
-            side, encoding = variant(pair.base, question.base, pair.max_tokens)
-            walk_beside(pair, question, trace, side, visit, tell_or_stop, encoding)
-            found[name] = of.bits()
-        except FAILURES as error:
-            if stopped:
-                raise
-            notes.append(
-                f"The numeric floor is without another {name}: {str(error).rstrip('.') or type(error).__name__}."
-            )
+        bits, failure = _beside_itself(pair, question, trace, variant, within)
+        if failure is None:
+            found[name] = bits
+        else:
+            why = str(failure).rstrip(".") or type(failure).__name__
+            notes.append(f"The numeric floor is without another {name}: {why}.")
     return found, tuple(notes)
+
+
+def _beside_itself(
+    pair: Pair, question: PairText, trace: Trace, variant: Variant, tell: Progress
+) -> tuple[np.ndarray, Exception | None]:
+    """The base beside a variant of itself, or why the model can't run that; what ``tell`` raises is no such reason."""
+    of, stopped = Divergences(question, ("base", "base")), list[BaseException]()
+
+    def watched(*step: Any) -> None:
+        try:
+            tell(*step)
+        except BaseException as error:
+            stopped.append(error)
+            raise
+
+    def visit(place: Place, base: AttentionCall, other: AttentionCall) -> None:
+        of.visit(place, base, Fitted(other, base))
+
+    try:
+        side, encoding = variant(pair.base, question.base, pair.max_tokens)
+        walk_beside(pair, question, trace, side, visit, watched, encoding)
+    except FAILURES as error:
+        if stopped:
+            raise
+        return np.empty(0), error
+    return of.bits(), None
 
 
 def _changes(pair: Pair, tell: Progress) -> tuple[tuple[Change, ...], str | None]:
@@ -162,10 +172,8 @@ def _changes(pair: Pair, tell: Progress) -> tuple[tuple[Change, ...], str | None
         found = changes(pair, tell)
     except UnsupportedModel as error:
         return (), str(error)
-    return (
-        found,
-        None if found else "The tuned model's weights are the base's, so there is no change to draw another of.",
-    )
+    unchanged = "The tuned model's weights are the base's, so there is no change to draw another of."
+    return found, None if found else unchanged
 
 
 def _draws(
