@@ -5,10 +5,15 @@
 >>> attncompare.compare(pair, "A dull film.").frame()    # doctest: +SKIP
 """
 
+from attncompare.analyses.ablation import Ablation, ablation
+from attncompare.analyses.attribution import Attribution, attribution
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach, reach
+from attncompare.analyses.erasure import Erasure, erasure
 from attncompare.analyses.maps import HeadMaps, head_maps
+from attncompare.analyses.mixing import value_zeroing
 from attncompare.analyses.noise import Noise
+from attncompare.analyses.patching import Patching, patching
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.analyses.yardstick import noise
 from attncompare.errors import AttnCompareError
@@ -20,19 +25,28 @@ from attncompare.version import __version__ as __version__
 
 __all__ = [
     "METRICS",
+    "Ablation",
     "AttnCompareError",
+    "Attribution",
     "Comparison",
+    "Erasure",
     "Generation",
     "HeadMaps",
     "Metric",
     "Noise",
     "Pair",
+    "Patching",
     "Reach",
     "Routes",
+    "ablation",
+    "attribution",
     "compare",
+    "erasure",
     "head_maps",
     "load_pair",
     "noise",
+    "patching",
     "reach",
     "rollout",
+    "value_zeroing",
 ]

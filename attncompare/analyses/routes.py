@@ -7,7 +7,7 @@ uniformly under the same masks, and say so where even that means nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,18 @@ from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.traces import TRACES, record_side, walk
 
+Mixer = Literal["rollout", "value_zeroing"]
+
 FULL_TOKENS = 512
 """Up to this length the whole matrix is computed; above it, one token's row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Routes:
-    """Rollout of both models: for each output token in ``queries``, the share of each input token. Rows sum to 1."""
+    """What is mixed into each output of both models: for each output token in ``queries``, the share of each input token.
+
+    Rows sum to 1.
+    """
 
     tokens: tuple[Token, ...]
     queries: tuple[int, ...]
@@ -42,6 +47,8 @@ class Routes:
     lift_omitted: str | None
     """Why there is no lift; None where there is one."""
     about: About = About()
+    mixer: Mixer = "rollout"
+    """What was multiplied through the layers: attention (``rollout``), or what zeroed values change (``value_zeroing``)."""
 
     @property
     def delta(self) -> np.ndarray:
@@ -64,6 +71,7 @@ class Routes:
             "log2_lift_base": None if self.log2_lift_base is None else json_rows(self.log2_lift_base),
             "log2_lift_tuned": None if self.log2_lift_tuned is None else json_rows(self.log2_lift_tuned),
             "lift_omitted": self.lift_omitted,
+            "mixer": self.mixer,
         }
 
 

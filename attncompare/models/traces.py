@@ -199,7 +199,7 @@ def _run(pair: Pair, side: Side, encoding: Encoding, on_call: tap.OnCall) -> Flo
     _check_dense(side, max(len(ids) for ids in (encoding.ids, encoding.target_ids or ())))
     device = torch.device(side.info.device)
     inputs: dict[str, Any] = {name: value.to(device) for name, value in encoding.inputs.items()}
-    if pair.output_kind == "next_token" and _keeps_logits(side.model):
+    if pair.output_kind == "next_token" and keeps_logits(side.model):
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
 
     def checked(place: Place, call: AttentionCall) -> None:
@@ -223,7 +223,8 @@ def _not_a_number(side: Side) -> UnsupportedModel:
     )
 
 
-def _keeps_logits(model: Any) -> bool:
+def keeps_logits(model: Any) -> bool:
+    """Whether a model can be told to compute the last logits alone."""
     return "logits_to_keep" in inspect.signature(unwrapped(model).forward).parameters
 
 

@@ -1,0 +1,43 @@
+"""Batches of forward passes: many versions of one text through one model, a few at a time.
+
+Knows nothing about attention or about what the versions are.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attncompare.models.pair import Pair, Side, unwrapped
+from attncompare.models.traces import keeps_logits
+
+BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+"""Tokens of one batch, by device: more are no faster and take more memory."""
+
+
+def answered(pair: Pair, side: Side, inputs: Mapping[str, Any]) -> Float[Tensor, "batch label"]:
+    """Class logits or next-token logits of every row of a batch, float32, where the model is; gradients if there are any.
+
+    Rows must be of one length, without padding.
+    """
+    options: dict[str, Any] = {"use_cache": False} if pair.causal or pair.encoder_decoder else {}
+    if pair.output_kind == "next_token" and keeps_logits(side.model):
+        options["logits_to_keep"] = 1
+    logits: Tensor = side.model(**inputs, **options).logits.float()
+    return logits if pair.output_kind == "label" else logits[:, -1]
+
+
+def batches(pair: Pair, side: Side, rows: int, tokens: int) -> Iterator[slice]:
+    """Slices of ``rows`` rows of ``tokens`` tokens each, as many as go into one pass."""
+    size = max(1, BATCH_TOKENS.get(torch.device(side.info.device).type, BATCH_TOKENS["cpu"]) // tokens)
+    if pair.output_kind == "label" and pair.causal and unwrapped(side.model).config.pad_token_id is None:
+        size = 1  # transformers' classifiers on decoders look for padding in a batch, and refuse one without its number
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def repeated(inputs: Mapping[str, Tensor], rows: int, device: str) -> dict[str, Tensor]:
+    """The same text ``rows`` times, on a device."""
+    return {name: value.to(device).expand(rows, *value.shape[1:]) for name, value in inputs.items()}
