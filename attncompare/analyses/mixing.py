@@ -28,8 +28,8 @@ def value_zeroing(pair: Pair, text: str, *, progress: Progress | None = None, **
     :func:`attncompare.compare`.
 
     Raises:
-        BadInput: as compare; cross-attention; more than 512 tokens. UnsupportedModel: the models' attention can't be changed, or
-            their layers can't be run one by one.
+        BadInput: as compare; cross-attention; more than 512 tokens. UnsupportedModel: the models' attention can't be
+            changed, or their layers can't be run one by one.
     """
     tell = progress or (lambda step, done, total: None)
     question = prepare(pair, text, progress=progress, **reading)
@@ -40,12 +40,10 @@ def value_zeroing(pair: Pair, text: str, *, progress: Progress | None = None, **
             f"Value zeroing takes a pass for every token, so it ends at {FULL_TOKENS} of them and this text has "
             f"{question.longest}: shorten it, or ask for rollout."
         )
-    mixes = []
-    for side, model in enumerate((pair.base, pair.tuned)):
-        name = "the tuned model" if side else "the base"
-        mixes.append(
-            _mix(pair, question, model, lambda step, done, total, name=name: tell(f"{step} in {name}", done, total))
-        )
+    mixes = (
+        _mix(pair, question, pair.base, "the base", tell),
+        _mix(pair, question, pair.tuned, "the tuned model", tell),
+    )
     base, tuned = (merged(question, side, mix, whole=True) for side, mix in enumerate(mixes))
     return Routes(
         question.query_tokens,
@@ -60,11 +58,14 @@ def value_zeroing(pair: Pair, text: str, *, progress: Progress | None = None, **
     )
 
 
-def _mix(pair: Pair, question: PairText, side: Side, tell: Progress) -> Tensor:
+def _mix(pair: Pair, question: PairText, side: Side, name: str, tell: Progress) -> Tensor:
     """The mix of one model's own tokens behind each of its outputs, ``[query, token]``."""
     encoding = question.tuned if side is pair.tuned else question.base
     rolled: Tensor | None = None
     distances: list[Tensor] = []
+
+    def named(step: str, done: int, total: int) -> None:
+        tell(f"{step} in {name}", done, total)
 
     def take(layer: int, tokens: slice, states: Tensor) -> None:
         nonlocal rolled
@@ -73,6 +74,6 @@ def _mix(pair: Pair, question: PairText, side: Side, tell: Progress) -> Tensor:
             rolled = mixed_through(rolled, mixing_rows(torch.cat(distances)))
             distances.clear()
 
-    without_values(pair, side, encoding, question.attention, take, tell)
+    without_values(pair, side, encoding, question.attention, take, named)
     assert rolled is not None
     return rolled

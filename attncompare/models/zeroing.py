@@ -22,8 +22,8 @@ from attncompare.models.passes import batches, passed, repeated
 from attncompare.models.tokens import Encoding
 
 Take = Callable[[int, slice, Float[Tensor, "row token dim"]], None]
-"""Called with the layer's place in its stack, the tokens whose values are 0, and the layer's outputs: first as they are, then
-without each of the tokens."""
+"""Called with the layer's place in its stack, the tokens whose values are 0, and the layer's outputs: first as they are,
+then without each of the tokens."""
 
 
 def without_values(
@@ -82,6 +82,6 @@ def _layered(side: Side, modules: list[torch.nn.Module]) -> Layered:
 
 def _not_layered(side: Side) -> UnsupportedModel:
     return UnsupportedModel(
-        f"{side.info.model_class} doesn't keep its layers in a list of blocks, so they can't be run one by one and there is no "
-        "value zeroing: rollout, attribution, erasure, ablation and patching remain."
+        f"{side.info.model_class} doesn't keep its layers in a list of blocks, so they can't be run one by one and there is "
+        "no value zeroing: rollout, attribution, erasure, ablation and patching remain."
     )
