@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from attncompare.analyses.asked import ask
+from attncompare.analyses.asking import ask
 from attncompare.analyses.looks import Looks, looks
-from attncompare.analyses.restings import answers
+from attncompare.analyses.restings import BORROWED, answers
 from attncompare.analyses.scores import Method, Scorer, Scores, judge
 from attncompare.attention import About, Progress, Token, frozen, listed
 from attncompare.metrics.agreement import FEWEST, kendall_tau_b, top_overlap
@@ -102,7 +102,8 @@ class Attribution:
         heads = self.head_frame().astype(object)
         return {
             "schema_version": 1,
-            "about": asdict(self.about),
+            "attention": self.about.attention,
+            "level": self.about.level,
             "readout": self.readout.to_dict(),
             "method": self.method,
             "how": self.how,
@@ -207,7 +208,7 @@ def _agreement(look: Looks, scores: np.ndarray, content: tuple[int, ...], top: i
 def _notes(question: PairText, readout: Readout, scores: dict[SideName, Scores], content: int) -> Iterator[str]:
     yield from question.notes
     if readout.base_head == "borrowed":
-        yield "The base answers under the tuned model's head (borrowed): its sizes are not comparable with the tuned model's."
+        yield BORROWED
     for side, found in scores.items():
         name = "base" if side == "base" else "tuned model"
         if found.left_out and any(question.keys.unaligned()):
@@ -216,8 +217,8 @@ def _notes(question: PairText, readout: Readout, scores: dict[SideName, Scores],
             continue
         if math.isnan(found.integral.error):
             yield (
-                f"The {name} answers the baseline as it answers the text (they differ by less than {SMALLEST_DIFFERENCE}), so "
-                f"there is no share of it to miss; the attributions sum to {found.integral.missed:+.1g} more."
+                f"The {name} answers the baseline as it answers the text (the two differ by less than {SMALLEST_DIFFERENCE}), "
+                f"so no share of that is missed; the attributions sum to {found.integral.missed:+.1g} more."
             )
         else:
             yield (

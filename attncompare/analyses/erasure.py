@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import pandas as pd
 
-from attncompare.analyses.asked import Asked, ask
+from attncompare.analyses.asking import Asked, ask
 from attncompare.analyses.faithfulness import answers
 from attncompare.analyses.looks import looks
+from attncompare.analyses.restings import BORROWED
 from attncompare.analyses.scores import Method, Scorer, judge
 from attncompare.attention import About, Progress, Token, frozen, listed
 from attncompare.errors import BadInput, UnsupportedModel
@@ -84,7 +85,7 @@ class Erasure:
         return answers(self)
 
     def frame(self) -> pd.DataFrame:
-        """One line per side, ranking (random: its draws' mean) and bin: the words erased, p without them and with them alone."""
+        """One line per side, ranking (random: the mean of its draws) and bin: p without the words and with them alone."""
         lines = []
         for side in ("base", "tuned"):
             without = [*self.without[side], self.random_without[side].mean(0)]
@@ -98,7 +99,8 @@ class Erasure:
         """The record as JSON values, ``schema_version`` 1."""
         return {
             "schema_version": 1,
-            "about": asdict(self.about),
+            "attention": self.about.attention,
+            "level": self.about.level,
             "readout": self.readout.to_dict(),
             "erasing": self.erasing,
             "words": [asdict(word) for word in self.words],
@@ -255,7 +257,7 @@ def _watched(
     orders: np.ndarray,
     tell: Progress,
 ) -> _Watched:
-    """The answer's probability on the text, and ``[order, bin]`` without the first words of each order and with them alone."""
+    """The answer's probability on the text, and ``[order, bin]`` without the first words of each order and with only them."""
 
     def tokens(words: np.ndarray) -> Positions:
         return tuple(token for word in words.tolist() for token in asked.groups[erasable[word]])
@@ -277,11 +279,13 @@ def _watched(
 def _remarks(question: PairText, readout: Readout, counts: tuple[int, ...]) -> list[str]:
     said = []
     if len(set(counts)) < len(counts):
-        said.append(f"The text is short: of the {len(counts)} bins {len(set(counts))} erase different numbers of words.")
+        said.append(
+            f"The text is short: of the {len(counts)} bins {len(set(counts))} erase different numbers of words."
+        )
     if any(question.keys.unaligned()):
         said.append("Tokens that only one model has stay in every version of its text.")
     if readout.base_head == "borrowed":
-        said.append("The base answers under the tuned model's head (borrowed): its sizes are not comparable with the tuned model's.")
+        said.append(BORROWED)
     return said
 
 

@@ -18,7 +18,9 @@ NAMES = {
     "integrated_gradients": "integrated gradients",
 }
 
-CAUTION = "A text with words missing is none that the models were trained on: only what lies beyond random orders counts."
+CAUTION = (
+    "A text with words missing is none that the models were trained on: only what lies beyond random orders counts."
+)
 
 
 def answers(found: Erasure) -> tuple[str, ...]:
@@ -36,17 +38,20 @@ def beyond(found: Erasure, side: str) -> list[str]:
 def _best(found: Erasure, side: str) -> str:
     reached, chance = found.comprehensiveness(side), found.random_comprehensiveness(side)
     best = int(reached.argmax())
-    borrowed = " (under the tuned model's head, borrowed)" if side == "base" and found.readout.base_head == "borrowed" else ""
+    borrowed = (
+        " (under the tuned model's head, borrowed)" if side == "base" and found.readout.base_head == "borrowed" else ""
+    )
     who = "the tuned model" if side == "tuned" else f"the base{borrowed}"
     random = f"random orders: {chance.mean():.2g}, {chance.min():.2g} to {chance.max():.2g} in {len(chance)} draws"
-    falls = f"without its first words p({printable(found.readout.answer)}) falls by {reached[best]:.2g} on average ({random})"
+    answer = f"p({printable(found.readout.answer)})"
+    falls = f"without its first words {answer} falls by {reached[best]:.2g} on average ({random})"
     if not (better := beyond(found, side)):
-        return (
-            f"In {who} no ranking is more faithful than chance; the best is {NAMES[found.rankings[best]]}: {falls}."
-        )
+        return f"In {who} no ranking is more faithful than chance; the best is {NAMES[found.rankings[best]]}: {falls}."
     others = [NAMES[name] for name in better[1:]]
     also = f"; so {'does' if len(others) == 1 else 'do'} {_and(others)}" if others else "; no other ranking does"
-    return f"In {who} {NAMES[better[0]]} is the most faithful ranking: {falls}, which is beyond every one of them{also}."
+    return (
+        f"In {who} {NAMES[better[0]]} is the most faithful ranking: {falls}, which is beyond every one of them{also}."
+    )
 
 
 def _changed(found: Erasure) -> str:
@@ -59,7 +64,7 @@ def _changed(found: Erasure) -> str:
         return f"Tuning {' and '.join(parts)}."
     if tuned:
         return "The same rankings are faithful beyond chance in both models."
-    return "In neither model any ranking is faithful beyond chance."
+    return "In neither model is any ranking faithful beyond chance."
 
 
 def _and(parts: list[str]) -> str:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncompare.analyses.asked import Asked
+from attncompare.analyses.asking import Asked
 from attncompare.analyses.blocks import spans
 from attncompare.analyses.flows import follow
 from attncompare.attention import Progress, frozen
@@ -53,10 +53,12 @@ def looks(pair: Pair, question: PairText, readout: Readout, sides: Sequence[Aske
     Only the rows that are needed are computed, and rollout is followed down from them: no N x N map of all heads is made.
     """
     kept = TRACES.get_if_present(question.key)
-    found = {}
+    found: dict[str, Looks] = {}
     for asked in sides:
-        trace = getattr(kept, asked.name) if kept else record_side(
-            pair, question, asked.side, tell, only=question.attention
+        trace = (
+            getattr(kept, asked.name)
+            if kept
+            else record_side(pair, question, asked.side, tell, only=question.attention)
         )
         calls = [call for _, call in trace.stack(question.attention)]
         read = read_from(pair, question, readout, asked)

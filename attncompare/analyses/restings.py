@@ -21,6 +21,11 @@ CAUTION = (
 )
 
 
+BORROWED = (
+    "The base answers under the tuned model's head (borrowed): its sizes are not comparable with the tuned model's."
+)
+
+
 def answers(found: Attribution) -> tuple[str, ...]:
     """What both models' answer rests on, what changed, which heads look there, and what not to conclude."""
     return _rests(found), _changed(found), _heads(found), CAUTION
@@ -28,7 +33,9 @@ def answers(found: Attribution) -> tuple[str, ...]:
 
 def _rests(found: Attribution) -> str:
     borrowed = " under the tuned model's head (borrowed)" if found.readout.base_head == "borrowed" else ""
-    tuned, base = (_top(found, side, found.outputs[name]) for name, side in (("tuned", found.tuned), ("base", found.base)))
+    tuned, base = (
+        _top(found, side, found.outputs[name]) for name, side in (("tuned", found.tuned), ("base", found.base))
+    )
     return f"The tuned model's {found.readout.name} {tuned}; the base's{borrowed} {base}."
 
 
@@ -69,13 +76,16 @@ def _heads(found: Attribution) -> str:
     closer, further = int((tuned[both] > base[both]).sum()), int((tuned[both] < base[both]).sum())
     medians = np.median(base[both]), np.median(tuned[both])
     borrowed = ", where the base's head is borrowed" if found.readout.base_head == "borrowed" else ""
+    looks = f"{name} looks most where the tuned answer rests (tau {tuned[row, head]:.2f})"
     if not closer + further:
-        return f"{name} looks most where the tuned answer rests (tau {tuned[row, head]:.2f}); no head came closer or went away."
+        return f"{looks}; no head came closer or went away."
     more, shift = closer - further, medians[1] - medians[0]
-    direction = "closer to" if more > 0 < shift else "away from" if more < 0 > shift else "neither closer to nor away from"
+    direction = (
+        "closer to" if more > 0 < shift else "away from" if more < 0 > shift else "neither closer to nor away from"
+    )
     return (
-        f"{name} looks most where the tuned answer rests (tau {tuned[row, head]:.2f}). Tuning brought heads {direction} it: "
-        f"{closer} of {int(both.sum())} agree more, {further} less (median tau {medians[0]:.2f} to {medians[1]:.2f}{borrowed})."
+        f"{looks}. Tuning brought heads {direction} it: {closer} of {int(both.sum())} agree more, {further} less "
+        f"(median tau {medians[0]:.2f} to {medians[1]:.2f}{borrowed})."
     )
 
 

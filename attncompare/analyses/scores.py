@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncompare.analyses.asked import Asked
+from attncompare.analyses.asking import Asked
 from attncompare.attention import Progress
 from attncompare.errors import BadInput
 from attncompare.models import gradients
@@ -73,7 +73,9 @@ class Scorer:
         if self._method == "saliency":
             return "Saliency: the length of the readout's gradient with respect to a token's embedding."
         if self._method == "gradient_x_input":
-            return "Gradient x input: the readout's gradient times a token's embedding, so compared with a zero embedding."
+            return (
+                "Gradient x input: the readout's gradient times a token's embedding, so compared with a zero embedding."
+            )
         filler = "a zero embedding" if self._kind is None else written(self._pair, self._kind)
         return f"Integrated gradients from a baseline with {filler} in place of every token that is not special."
 

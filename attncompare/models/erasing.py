@@ -88,7 +88,9 @@ class Eraser:
         inputs = {name: value.expand(len(versions), -1) for name, value in encoding.inputs.items()}
         if self._erasing == "delete":
             if not kept.any(1).all():
-                raise BadInput("Nothing would be left of this text without the erased token: give a longer one, or 'hide'.")
+                raise BadInput(
+                    "Nothing would be left of this text without the erased token: give a longer one, or 'hide'."
+                )
             own = [name for name in inputs if name.startswith("decoder_") == bool(self._prefix)]
             inputs |= {name: inputs[name][kept].reshape(len(versions), -1) for name in own}
         elif self._filler is not None:

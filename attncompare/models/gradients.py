@@ -115,7 +115,9 @@ def embedded(
             found = Embedded(pair, side, name, readout, argument, others, text)
             difference = float((found.logits(text[None]) - expected).abs().max() / expected.abs().max())
         except FAILURES:
-            raise UnsupportedModel(f"{side.info.model_class} takes no embeddings, so it has no gradients: {REMAINS}.") from None
+            raise UnsupportedModel(
+                f"{side.info.model_class} takes no embeddings, so it has no gradients: {REMAINS}."
+            ) from None
     if not difference <= SAME:
         raise UnsupportedModel(
             f"{side.info.model_class} computes something else from embeddings than from tokens (off by {difference:.2g} of "
