@@ -1,13 +1,20 @@
 """What attribution, erasure and interventions begin with: a text, read, and the one number asked of both models."""
 
-from typing import Unpack
+from typing import Any, Unpack, get_args
 
 from attncompare.attention import Progress
+from attncompare.errors import BadInput
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.readout import Readout, readout, require_outputs
 from attncompare.models.traces import walk
+
+
+def require_choice(name: str, value: Any, choices: Any) -> None:
+    """Raises BadInput unless ``value`` is one of the values of a Literal type."""
+    if value not in get_args(choices):
+        raise BadInput(f"There is no {name} {value!r:.40}: choose one of {', '.join(get_args(choices))}.")
 
 
 def asked(
