@@ -165,11 +165,11 @@ def _routes(question: PairText, token: int | None, rows: Sequence[Tensor], nulls
     """Rollout over tokens as a result over what the comparison is about; ``token`` is the only output, if there is one."""
     tokens = question.query_tokens
     queries = tuple(range(len(tokens))) if token is None else (token,)
-    base, tuned = (_merged(question, side, row, whole=token is None) for side, row in enumerate(rows))
+    base, tuned = (merged(question, side, row, whole=token is None) for side, row in enumerate(rows))
     made = frozen(base), frozen(tuned)
     if not nulls:
         return Routes(tokens, queries, *made, None, None, "only causal models need a null", question.about)
-    null = [_merged(question, side, row, whole=token is None) for side, row in enumerate(nulls)]
+    null = [merged(question, side, row, whole=token is None) for side, row in enumerate(nulls)]
     crowded = float(null[0][-1, 0])
     if crowded > CROWDED_NULL:
         why = (
@@ -181,7 +181,7 @@ def _routes(question: PairText, token: int | None, rows: Sequence[Tensor], nulls
     return Routes(tokens, queries, *made, *lifts, None, question.about)
 
 
-def _merged(question: PairText, side: int, rows: Tensor, *, whole: bool) -> Tensor:
+def merged(question: PairText, side: int, rows: Tensor, *, whole: bool) -> Tensor:
     """Rollout over one model's tokens as rollout over units: keys sum, and queries average if there is a row for each."""
     if question.level == "token":
         return rows

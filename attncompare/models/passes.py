@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.models.pair import Pair, Side, unwrapped
-from attncompare.models.traces import keeps_logits
+from attncompare.models.traces import takes
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 """Tokens of one batch, by device: more are no faster and take more memory."""
@@ -22,11 +22,18 @@ def answered(pair: Pair, side: Side, inputs: Mapping[str, Any]) -> Float[Tensor,
 
     Rows must be of one length, without padding.
     """
-    options: dict[str, Any] = {"use_cache": False} if pair.causal or pair.encoder_decoder else {}
-    if pair.output_kind == "next_token" and keeps_logits(side.model):
-        options["logits_to_keep"] = 1
-    logits: Tensor = side.model(**inputs, **options).logits.float()
+    logits: Tensor = passed(pair, side, inputs).logits.float()
     return logits if pair.output_kind == "label" else logits[:, -1]
+
+
+def passed(pair: Pair, side: Side, inputs: Mapping[str, Any]) -> Any:
+    """What the model returns for a batch; of next-token logits only the last, where it can be told so."""
+    options: dict[str, Any] = {}
+    if takes(side.model, "use_cache"):
+        options["use_cache"] = False
+    if pair.output_kind == "next_token" and takes(side.model, "logits_to_keep"):
+        options["logits_to_keep"] = 1
+    return side.model(**inputs, **options)
 
 
 def batches(pair: Pair, side: Side, rows: int, tokens: int) -> Iterator[slice]:

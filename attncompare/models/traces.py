@@ -199,7 +199,7 @@ def _run(pair: Pair, side: Side, encoding: Encoding, on_call: tap.OnCall) -> Flo
     _check_dense(side, max(len(ids) for ids in (encoding.ids, encoding.target_ids or ())))
     device = torch.device(side.info.device)
     inputs: dict[str, Any] = {name: value.to(device) for name, value in encoding.inputs.items()}
-    if pair.output_kind == "next_token" and keeps_logits(side.model):
+    if pair.output_kind == "next_token" and takes(side.model, "logits_to_keep"):
         inputs["logits_to_keep"] = 1  # 8192 tokens x 50257 words of logits would be 1.6 GB
 
     def checked(place: Place, call: AttentionCall) -> None:
@@ -223,9 +223,9 @@ def _not_a_number(side: Side) -> UnsupportedModel:
     )
 
 
-def keeps_logits(model: Any) -> bool:
-    """Whether a model can be told to compute the last logits alone."""
-    return "logits_to_keep" in inspect.signature(unwrapped(model).forward).parameters
+def takes(model: Any, option: str) -> bool:
+    """Whether a model's forward pass has this option."""
+    return option in inspect.signature(unwrapped(model).forward).parameters
 
 
 def _estimated_bytes(pair: Pair, question: PairText) -> int:
