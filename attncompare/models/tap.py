@@ -8,17 +8,21 @@ also reported as a :class:`LayerCall`, from which attention rows are computed bl
 ``eager_attention_forward`` on a slice of the queries: exact for any masking, soft-capping or position bias, because it is
 the family's own code. No model is modified by recording, and threads do not see each other's listener.
 
+Inside :func:`editing` an editor makes the output of every call, from which the rest of the pass goes on: that is how heads
+are switched off or taken from another model.
+
 This module knows nothing about tokens, metrics or pairs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncompare.errors import UnsupportedModel
@@ -32,6 +36,60 @@ OWN_NAME = "attncompare-own"
 OnCall = Callable[[Place, AttentionCall], None]
 Listener = Callable[[LayerCall], None]
 _LISTENER: ContextVar[Listener | None] = ContextVar("attncompare_listener", default=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """One attention call of a batch while it is being made."""
+
+    module: nn.Module
+    query: Float[Tensor, "batch head query dim"]
+    key: Float[Tensor, "batch kv_head key dim"]
+    value: Float[Tensor, "batch kv_head key value_dim"]
+    mask: Tensor | None
+    options: Mapping[str, Any]
+    own: bool
+    """Whether the family's own eager function makes the output, and not SDPA."""
+
+    def output(self) -> Float[Tensor, "batch query head value_dim"]:
+        """What the model makes of it, in production."""
+        return self._attend(self.module, self.query, self.key, self.value, self.mask, self.options)
+
+    def looking_as(
+        self, other: LayerCall, value: Float[Tensor, "batch kv_head key value_dim"]
+    ) -> Float[Tensor, "batch query head value_dim"]:
+        """What comes out if every head looks where the same head of a recorded call looks, at these values.
+
+        The other call's queries and keys run through the same function, with its own mask, bias and sinks: exact for every
+        family, and no N x N matrix is made.
+        """
+        rows, device = len(value), value.device
+        query, key = (x.to(device).expand(rows, -1, -1, -1) for x in (other.query, other.key))
+        mask = None if other.mask is None else other.mask.to(device)
+        kept = {name: self.options[name] for name in ("dropout", "is_causal") if name in self.options}
+        options = {**other.options, **kept, "scaling": other.scaling}
+        return self._attend(other.module, query, key, value, mask, options)
+
+    def _attend(
+        self,
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        options: Mapping[str, Any],
+    ) -> Tensor:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        attend = own_attention(module) if self.own else sdpa_attention_forward
+        output: Tensor = attend(module, query, key, value, mask, **options)[0]
+        return output
+
+
+Editor = Callable[[Place, Running], Tensor]
+"""Makes the output of one call, ``[batch, query, head, value_dim]``."""
+
+_EDITOR: ContextVar[Callable[[Running], Tensor] | None] = ContextVar("attncompare_editor", default=None)
 
 
 def _report(
@@ -65,6 +123,8 @@ def _sdpa_tap(
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     _report(module, query, key, attention_mask, options, own=False)
+    if edit := _EDITOR.get():
+        return edit(Running(module, query, key, value, attention_mask, options, own=False)), None
     return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
 
 
@@ -77,6 +137,8 @@ def _own_tap(
     **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     _report(module, query, key, attention_mask, options, own=True)
+    if edit := _EDITOR.get():
+        return edit(Running(module, query, key, value, attention_mask, options, own=True)), None
     return own_attention(module)(module, query, key, value, attention_mask, **options)
 
 
@@ -100,6 +162,29 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _LISTENER.reset(token)
+
+
+@contextmanager
+def editing(layout: Sequence[Place], edit: Editor) -> Iterator[None]:
+    """Let ``edit`` make the output of every attention call of one pass through a model of this layout.
+
+    Raises:
+        UnsupportedModel: the pass makes other attention calls than ``layout`` says.
+    """
+    seen = 0
+
+    def place_it(call: Running) -> Tensor:
+        nonlocal seen
+        seen += 1
+        if seen > len(layout):
+            raise _other_calls(call.module, layout, f"{seen} or more")
+        return edit(layout[seen - 1], call)
+
+    token = _EDITOR.set(place_it)
+    try:
+        yield
+    finally:
+        _EDITOR.reset(token)
 
 
 def implementation(model: Any) -> str:
