@@ -1,19 +1,42 @@
 """Which heads does each model need? Every head switched off in turn, and its importance by gradient."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from attncompare.attention import About, Progress
+from attncompare.analyses.asking import asked
+from attncompare.attention import About, Progress, frozen, head_name, listed
+from attncompare.errors import BadInput, UnsupportedModel
+from attncompare.models import edits
+from attncompare.models.gates import gates
+from attncompare.models.interventions import Edit, Interventions, run_clean
 from attncompare.models.pair import Pair
-from attncompare.models.reading import Reading
+from attncompare.models.question import PairText
+from attncompare.models.reading import Reading, prepare
 from attncompare.models.readout import Readout
 
-Ablating = Literal["mean", "zero", "uniform"]
-"""What a head gives instead of its output: its mean over the text's positions, nothing, or the plain mean of the values that
-each query may see."""
+SCHEMA_VERSION = 1
+
+Ablating = Literal["zero", "mean", "uniform"]
+"""What a head gives instead of its output: nothing, its mean over texts and their positions, or the plain mean of the values
+that each query may see."""
+
+SAID: dict[Ablating, str] = {
+    "zero": "nothing",
+    "mean": "its mean",
+    "uniform": "the plain mean of the values it may see",
+}
+
+OWN_MEAN = (
+    "The mean is over this text's own positions, so it keeps what a head says everywhere in it: give references, other "
+    "texts, for a mean that knows nothing of this one."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +57,14 @@ class Ablation:
     everything: dict[str, float]
     """With all heads off."""
     importance: dict[str, np.ndarray]
-    """``[layer, head]``: |d readout / d gate| of a gate on the head's output (Michel et al. 2019, Eq 2), never negative."""
+    """``[layer, head]``: |d readout / d gate| of a gate on the head's output (Michel et al. 2019, Eq 2, of the readout
+    instead of a loss), never negative; NaN where there are no gradients."""
     notes: tuple[str, ...]
 
     @property
     def delta(self) -> np.ndarray:
-        """Size of the tuned model's effect minus size of the base's, ``[layer, head]``: above 0 where tuning made a head
-        matter more."""
+        """Size of the tuned model's effect minus size of the base's, ``[layer, head]``: above 0 where the tuned model needs
+        a head more."""
         return np.abs(self.heads["tuned"]) - np.abs(self.heads["base"])
 
     @property
@@ -51,26 +75,159 @@ class Ablation:
     @property
     def answers(self) -> tuple[str, ...]:
         """What was found, in sentences."""
-        raise NotImplementedError
+        tuned, unit = self.heads["tuned"], self.readout.unit
+        at = np.unravel_index(np.abs(tuned).argmax(), tuned.shape)
+        shift = np.unravel_index(np.abs(self.delta).argmax(), tuned.shape)
+        needs = "more" if self.delta[shift] > 0 else "less"
+        first = (
+            f"The tuned model needs {self._name(at)} most: with {SAID[self.how]} in its place {self.readout.name} moves by "
+            f"{tuned[at]:+.2g} {unit}, from {self.outputs['tuned']:.2f}."
+        )
+        second = (
+            f"Of all heads the tuned model's need of {self._name(shift)} differs most from the base's: it is moved "
+            f"{abs(self.delta[shift]):.2g} {unit} {needs} by losing it."
+        )
+        return first, second if self.readout.base_head == "own" else _BORROWED, _CAUTION
+
+    def _name(self, at: Any) -> str:
+        return head_name(self.layers[int(at[0])], int(at[1]))
 
     def frame(self) -> pd.DataFrame:
-        """One line per head."""
-        raise NotImplementedError
+        """One line per head: layer, head, effects and importance in both models, and their deltas."""
+        row, head = (axis.ravel() for axis in np.indices(self.delta.shape))
+        columns = {f"effect_{side}": self.heads[side].ravel() for side in ("base", "tuned")}
+        columns |= {"effect_size_delta": self.delta.ravel()}
+        columns |= {f"importance_{side}": self.importance[side].ravel() for side in ("base", "tuned")}
+        columns |= {"importance_delta": self.importance_delta.ravel()}
+        return pd.DataFrame({"layer": np.asarray(self.layers)[row], "head": head, **columns})
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values, ``schema_version`` 1."""
-        raise NotImplementedError
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "attention": self.about.attention,
+            "level": self.about.level,
+            "readout": self.readout.to_dict(),
+            "how": self.how,
+            "answers": list(self.answers),
+            "notes": list(self.notes),
+            "layers": list(self.layers),
+            "outputs": self.outputs,
+            "heads": {side: listed(effects) for side, effects in self.heads.items()} | {"delta": listed(self.delta)},
+            "whole_layers": {side: listed(effects) for side, effects in self.whole_layers.items()},
+            "everything": self.everything,
+            "importance": {side: listed(sizes) for side, sizes in self.importance.items()}
+            | {"delta": listed(self.importance_delta)},
+        }
+
+
+_CAUTION = (
+    "A head that can be taken away without effect may still be used: others can stand in for it. This is one text, and one "
+    "way of switching heads off."
+)
+
+
+_BORROWED = (
+    "The base answers under the tuned model's head, which was trained for another body: how much its heads matter is not "
+    "set against the tuned model's."
+)
 
 
 def ablation(
     pair: Pair,
     text: str,
     *,
-    how: Ablating = "mean",
+    how: Ablating = "zero",
+    references: Sequence[str] = (),
     answer: str | None = None,
     against: str | None = None,
     progress: Progress | None = None,
     **reading: Unpack[Reading],
 ) -> Ablation:
-    """Switch off every head of both models in turn, every layer, and all heads."""
-    raise NotImplementedError
+    """Switch off every head of both models in turn, every layer, and all heads; by the tap, no model is modified.
+
+    Args:
+        pair: the models. text: what both read; ``reading`` says how, as in :func:`attncompare.compare`.
+        how: what a head gives instead of its output.
+        references: with ``"mean"``, other texts that the mean is over, read with the same ``attention`` and ``chat``;
+            without them it is over this text, and keeps what a head says everywhere in it.
+        answer: a class or a next token that the models are asked about; the tuned model's likeliest if not given.
+        against: another one, whose logit is taken off.
+        progress: called between batches, may raise to stop.
+
+    Raises:
+        BadInput: as compare; no such way, class or token. PairMismatch: the models' outputs can't be compared.
+        UnsupportedModel: their attention can be read but not changed.
+    """
+    if how not in get_args(Ablating):
+        raise BadInput(f"There is no ablation {how!r:.40}: choose one of {', '.join(get_args(Ablating))}.")
+    tell = progress or (lambda step, done, total: None)
+    question, readout = asked(pair, text, answer, against, progress, **reading)
+    wanted = one_by_one(len(question.stack.layers), question.stack.heads)
+    outputs: dict[str, float] = {}
+    found: dict[str, Tensor] = {}
+    importance: dict[str, np.ndarray] = {}
+    notes: list[str] = []
+    others = [prepare(pair, one, progress=progress, **_alike(reading)) for one in references]
+    for done, side in enumerate((pair.base, pair.tuned)):
+        model = Interventions(pair, question, side, readout)
+        texts = [run_clean(pair, other, side)[0] for other in others] or [model.clean]
+        edit: Edit = {"zero": edits.zero, "mean": edits.mean(texts), "uniform": edits.uniform(model.clean)}[how]
+        outputs[model.name] = model.output
+        found[model.name] = model.effects(wanted, edit, tell, done * len(wanted), 2 * len(wanted))
+        importance[model.name], problem = _importance(pair, question, model, readout)
+        notes += [problem] if problem and problem not in notes else []
+    if how == "mean" and not references:
+        notes.append(OWN_MEAN)
+    if readout.base_head == "borrowed":
+        notes.append("The base's effects are under the tuned model's output head (borrowed).")
+    return Ablation(
+        about=question.about,
+        readout=readout,
+        how=how,
+        layers=question.stack.layers,
+        outputs=outputs,
+        **parted(found, question),
+        importance=importance,
+        notes=tuple(notes),
+    )
+
+
+def _alike(reading: Reading) -> Reading:
+    """How other texts are read: what is said about this one text is not about them."""
+    kept: Reading = {}
+    if "attention" in reading:
+        kept["attention"] = reading["attention"]
+    if "chat" in reading:
+        kept["chat"] = reading["chat"]
+    return kept
+
+
+def one_by_one(layers: int, heads: int) -> Bool[Tensor, "row layer head"]:
+    """Every head alone, then every layer, then all heads: ``layers * heads + layers + 1`` rows."""
+    single = torch.eye(layers * heads, dtype=torch.bool).view(-1, layers, heads)
+    whole = torch.eye(layers, dtype=torch.bool)[..., None].expand(-1, -1, heads)
+    return torch.cat((single, whole, torch.ones(1, layers, heads, dtype=torch.bool)))
+
+
+def parted(effects: Mapping[str, Float[Tensor, " row"]], question: PairText) -> dict[str, dict[str, Any]]:
+    """The effects of the rows of :func:`one_by_one` as the fields ``heads``, ``whole_layers`` and ``everything``."""
+    layers, heads = len(question.stack.layers), question.stack.heads
+    alone, whole = layers * heads, layers * heads + layers
+    return {
+        "heads": {name: frozen(rows[:alone].reshape(layers, heads)) for name, rows in effects.items()},
+        "whole_layers": {name: frozen(rows[alone:whole]) for name, rows in effects.items()},
+        "everything": {name: float(rows[whole]) for name, rows in effects.items()},
+    }
+
+
+def _importance(
+    pair: Pair, question: PairText, model: Interventions, readout: Readout
+) -> tuple[np.ndarray, str | None]:
+    """Importance of every head, and why there is none if there is none."""
+    encoding = question.tuned if model.name == "tuned" else question.base
+    try:
+        found = gates(pair, model.side, encoding, question.attention, readout, model.name)
+    except UnsupportedModel as error:
+        return frozen(np.full((len(question.stack.layers), question.stack.heads), np.nan)), str(error)
+    return frozen(found.gradients.abs()), None

@@ -1,15 +1,26 @@
 """Does the change matter? Heads swapped between the two models, one at a time, and what that does to the answer."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 import pandas as pd
 
-from attncompare.attention import About, Progress
+from attncompare.analyses.ablation import one_by_one, parted
+from attncompare.analyses.asking import asked
+from attncompare.analyses.divergence import Divergences
+from attncompare.attention import About, Progress, head_name, listed
+from attncompare.errors import BadInput, PairMismatch
+from attncompare.metrics.concentration import carriers
+from attncompare.models import edits
+from attncompare.models.interventions import Clean, Interventions
 from attncompare.models.pair import Pair
+from attncompare.models.question import PairText
 from attncompare.models.reading import Reading
 from attncompare.models.readout import Readout
+from attncompare.models.traces import walk
+
+SCHEMA_VERSION = 1
 
 Swapped = Literal["pattern", "output"]
 """What of a head comes from the other model: where it looks, with the values of the model that it is put into; or all that
@@ -19,6 +30,11 @@ Direction = Literal["into_base", "into_tuned"]
 """The tuned model's head put into the base (is the change enough?), or the base's into the tuned model (is it needed?)."""
 
 Verdict = Literal["changed and matters", "changed but idle", "unchanged but critical", "neither"]
+
+NEARLY_ALL = 0.9
+
+NAMED = 6
+"""Heads that a sentence names."""
 
 SMALLEST_GAP = 0.05
 """With less than this between the two models' readouts no share of it is given."""
@@ -44,7 +60,7 @@ class Patching:
     everything: dict[str, float]
     """With all heads swapped."""
     critical: np.ndarray
-    """``[layer, head]``: what switching the head off in the tuned model does to the readout (mean ablation)."""
+    """``[layer, head]``: what switching the head off in the tuned model does to the readout (zero ablation)."""
     notes: tuple[str, ...]
 
     def gap(self, direction: Direction) -> float:
@@ -60,37 +76,130 @@ class Patching:
     @property
     def changed(self) -> np.ndarray:
         """``[layer, head]`` bool: the fewest heads that carry half of all divergence."""
-        raise NotImplementedError
+        return carriers(self.jsd_bits)
+
+    @property
+    def unchanged(self) -> np.ndarray:
+        """``[layer, head]`` bool: all but the fewest heads that carry nine tenths of all divergence."""
+        return ~carriers(self.jsd_bits, NEARLY_ALL)
 
     @property
     def matters(self) -> np.ndarray:
         """``[layer, head]`` bool: the fewest heads that carry half of all effects' sizes, with the base's head put into the
         tuned model."""
-        raise NotImplementedError
+        return carriers(np.abs(self.heads["into_tuned"]))
+
+    @property
+    def idle(self) -> np.ndarray:
+        """``[layer, head]`` bool: all but the fewest heads that carry nine tenths of the same."""
+        return ~carriers(np.abs(self.heads["into_tuned"]), NEARLY_ALL)
 
     @property
     def is_critical(self) -> np.ndarray:
         """``[layer, head]`` bool: the fewest heads that carry half of all that switching heads off does."""
-        raise NotImplementedError
+        return carriers(np.abs(self.critical))
 
     @property
     def verdicts(self) -> np.ndarray:
-        """``[layer, head]`` of :data:`Verdict` strings: changed and matters; changed but idle (changed, and neither swapping
-        nor its size matters); unchanged but critical (not changed, but the tuned model needs it); neither."""
-        raise NotImplementedError
+        """``[layer, head]`` of :data:`Verdict`: changed and matters; changed but idle (its change hardly moves the readout);
+        unchanged but critical (the tuned model needs it, and it is what it was); or neither, which most heads are."""
+        found = np.full(self.jsd_bits.shape, "neither", dtype=object)
+        found[self.unchanged & self.is_critical] = "unchanged but critical"
+        found[self.changed & self.idle] = "changed but idle"
+        found[self.changed & self.matters] = "changed and matters"
+        return found
 
     @property
     def answers(self) -> tuple[str, ...]:
         """What was found, in sentences."""
-        raise NotImplementedError
+        if not self.jsd_bits.any() and self.gap("into_base") == 0:
+            return ("The two models attend and answer identically on this text: there is no change that could matter.",)
+        return self._largest(), *self._groups(), self._together(), _CAUTION
+
+    def _largest(self) -> str:
+        effects = self.heads["into_tuned"]
+        at = np.unravel_index(np.abs(effects).argmax(), effects.shape)
+        share = self.share("into_tuned")
+        part = "" if share is None else f", {share[at]:.0%} of the way to the base's {self.outputs['base']:.2f}"
+        return (
+            f"With {_WHAT[self.what]} of {self._name(at)} back at the base's, the tuned model's {self.readout.name} moves "
+            f"by {effects[at]:+.2g} {self.readout.unit}, more than with any other head: from "
+            f"{self.outputs['tuned']:.2f}{part}."
+        )
+
+    def _groups(self) -> list[str]:
+        """The heads of each verdict but the last: those that matter by effect, the idle ones by divergence."""
+        orders = {
+            "changed and matters": np.abs(self.heads["into_tuned"]),
+            "changed but idle": self.jsd_bits,
+            "unchanged but critical": np.abs(self.critical),
+        }
+        said = []
+        for verdict, size in orders.items():
+            places = np.argwhere(self.verdicts == verdict)
+            names = [self._name(at) for at in sorted(places, key=lambda at: -size[tuple(at)])]
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            said.append(f"{verdict.capitalize()}: {', '.join(names[:NAMED]) or 'no head'}{more}.")
+        return said
+
+    def _together(self) -> str:
+        def moved(direction: Direction) -> str:
+            gap = self.gap(direction)
+            share = f" ({self.everything[direction] / gap:.0%} of the gap)" if abs(gap) >= SMALLEST_GAP else ""
+            return f"{self.everything[direction]:+.2g}{share}"
+
+        alone = float(self.heads["into_tuned"].sum())
+        return (
+            f"All heads together move it by {moved('into_tuned')}, while one by one they add up to {alone:+.2g}: effects of "
+            f"heads do not add. The other way round, all of the tuned model's heads in the base move the base by "
+            f"{moved('into_base')}."
+        )
+
+    def _name(self, at: Any) -> str:
+        return head_name(self.layers[int(at[0])], int(at[1]))
 
     def frame(self) -> pd.DataFrame:
-        """One line per head."""
-        raise NotImplementedError
+        """One line per head: layer, head, divergence, both effects, their shares of the gap (NaN without), what switching
+        the head off does, and the verdict."""
+        row, head = (axis.ravel() for axis in np.indices(self.jsd_bits.shape))
+        columns: dict[str, np.ndarray] = {"jsd_bits": self.jsd_bits.ravel()}
+        for direction in get_args(Direction):
+            share = self.share(direction)
+            columns[direction] = self.heads[direction].ravel()
+            columns[f"share_{direction}"] = np.full(len(row), np.nan) if share is None else share.ravel()
+        columns |= {"critical": self.critical.ravel(), "verdict": self.verdicts.ravel()}
+        return pd.DataFrame({"layer": np.asarray(self.layers)[row], "head": head, **columns})
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values, ``schema_version`` 1."""
-        raise NotImplementedError
+        shares = {direction: self.share(direction) for direction in get_args(Direction)}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "attention": self.about.attention,
+            "level": self.about.level,
+            "readout": self.readout.to_dict(),
+            "what": self.what,
+            "answers": list(self.answers),
+            "notes": list(self.notes),
+            "layers": list(self.layers),
+            "outputs": self.outputs,
+            "gap": self.gap("into_base"),
+            "jsd_bits": listed(self.jsd_bits),
+            "heads": {direction: listed(effects) for direction, effects in self.heads.items()},
+            "shares": {direction: None if share is None else listed(share) for direction, share in shares.items()},
+            "whole_layers": {direction: listed(effects) for direction, effects in self.whole_layers.items()},
+            "everything": self.everything,
+            "critical": listed(self.critical),
+            "verdicts": self.verdicts.tolist(),
+        }
+
+
+_WHAT: dict[Swapped, str] = {"pattern": "the pattern", "output": "the output"}
+
+_CAUTION = (
+    "This is about one text and one number of the output: a head that is idle here may matter elsewhere, and others may "
+    "stand in for it."
+)
 
 
 def patching(
@@ -103,5 +212,79 @@ def patching(
     progress: Progress | None = None,
     **reading: Unpack[Reading],
 ) -> Patching:
-    """Put every head of each model into the other, one at a time, then every layer, then all."""
-    raise NotImplementedError
+    """Put every head of each model into the other, one at a time, then every layer, then all; no model is modified.
+
+    What is put in comes from the other model's own pass over the same text (activation patching across models, as in Prakash
+    et al. 2024, CMAP; of patterns as in Vig et al. 2020). A share of the gap is given only where the two readouts differ by
+    at least 0.05.
+
+    Args:
+        pair: the models. text: what both read; ``reading`` says how, as in :func:`attncompare.compare`.
+        what: ``"pattern"``, where a head looks, at the values of the model that it is put into; or ``"output"``, all that it
+            gives.
+        answer: a class or a next token that the models are asked about; the tuned model's likeliest if not given.
+        against: another one, whose logit is taken off.
+        progress: called between batches, may raise to stop.
+
+    Raises:
+        BadInput: as compare; no such thing to swap, class or token. PairMismatch: the models' outputs can't be compared, or
+            they read different tokens. UnsupportedModel: their attention can be read but not changed.
+    """
+    if what not in get_args(Swapped):
+        raise BadInput(f"There is nothing called {what!r:.40} to swap: choose one of {', '.join(get_args(Swapped))}.")
+    tell = progress or (lambda step, done, total: None)
+    question, readout = asked(pair, text, answer, against, progress, **reading)
+    require_same_tokens(question)
+    divergences = Divergences(question)
+    walk(pair, question, divergences.visit, progress)
+    base, tuned = (Interventions(pair, question, side, readout) for side in (pair.base, pair.tuned))
+    require_same_shapes(base.clean, tuned.clean)
+    wanted = one_by_one(len(question.stack.layers), question.stack.heads)
+    swap = edits.pattern if what == "pattern" else edits.output
+    rows, total = len(wanted), 3 * len(wanted)
+    found = {
+        "into_base": base.effects(wanted, swap(tuned.clean), tell, 0, total),
+        "into_tuned": tuned.effects(wanted, swap(base.clean), tell, rows, total),
+    }
+    without = {"tuned": tuned.effects(wanted, edits.zero, tell, 2 * rows, total)}
+    return Patching(
+        about=question.about,
+        readout=readout,
+        what=what,
+        layers=question.stack.layers,
+        jsd_bits=divergences.bits(),
+        outputs={"base": base.output, "tuned": tuned.output},
+        **parted(found, question),
+        critical=parted(without, question)["heads"]["tuned"],
+        notes=_remarks(readout, base.output, tuned.output),
+    )
+
+
+def _remarks(readout: Readout, base: float, tuned: float) -> tuple[str, ...]:
+    said = []
+    if readout.base_head == "borrowed":
+        said.append("The base answers under the tuned model's output head (borrowed), in both directions.")
+    if abs(tuned - base) < SMALLEST_GAP:
+        said.append(
+            f"The two models' readouts differ by {abs(tuned - base):.2g} {readout.unit}, less than {SMALLEST_GAP}: effects "
+            "are given, but no shares of so small a gap."
+        )
+    return tuple(said)
+
+
+def require_same_tokens(question: PairText) -> None:
+    """Raises PairMismatch unless both models read the same ids."""
+    if (question.base.ids, question.base.target_ids) != (question.tuned.ids, question.tuned.target_ids):
+        raise PairMismatch(
+            "The two models read this text as different tokens, so a head of one can't be put into the other: attribution, "
+            "erasure and ablation remain."
+        )
+
+
+def require_same_shapes(base: Clean, tuned: Clean) -> None:
+    """Raises PairMismatch unless a head of one model gives as many numbers as the other's."""
+    if any(base.outputs[at].shape != tuned.outputs[at].shape for at in base.outputs):
+        raise PairMismatch(
+            "The two models' heads differ in width, so one can't be put in the other's place: attribution, erasure and "
+            "ablation remain."
+        )

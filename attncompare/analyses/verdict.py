@@ -6,6 +6,7 @@ from attncompare.analyses.movers import Mover
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.outputs import Outputs
 from attncompare.attention import Token
+from attncompare.metrics.concentration import carriers
 from attncompare.models.question import PairText
 
 NO_YARDSTICK = (
@@ -62,14 +63,8 @@ def verdict(
     return " ".join([*sentences, caution(noise)])
 
 
-def half_count(bits: np.ndarray) -> int:
-    """The fewest heads whose divergence sums to half of all."""
-    ordered = np.sort(bits.ravel())[::-1]
-    return int(np.searchsorted(np.cumsum(ordered), ordered.sum() / 2) + 1)
-
-
 def _concentration(bits: np.ndarray) -> str:
-    count = half_count(bits)
+    count = int(carriers(bits).sum())
     return f"{count} of {bits.size} heads {'carries' if count == 1 else 'carry'} half of the change."
 
 
