@@ -32,7 +32,7 @@ ERASING = [("Deleted", "delete"), ("Masked", "mask"), ("Hidden by the attention 
 DRAWS = 10
 """Random rankings that the others are held against."""
 
-ABOUT = """<div class="tab-intro"><h2>Which ranking is faithful?</h2>
+ABOUT = """<div class="tab-intro part"><h2>Which ranking is faithful?</h2>
 <p class="reading">The words that attention, rollout and attribution rank highest are erased, and the answer watched: it
 should fall without them (comprehensiveness) and stay with them alone (sufficiency). Random rankings stand beside, for a text
 with holes is none that the models were trained on.

@@ -40,7 +40,7 @@ model is put into the other, and each head is switched off, one at a time, and t
 text and this answer; heads stand in for each other, so what single heads do does not add up.</p></div>
 """
 
-ABLATED = """<div class="tab-intro"><h2>Which heads each model needs</h2>
+ABLATED = """<div class="tab-intro part"><h2>Which heads each model needs</h2>
 <p class="reading">Every head is switched off in turn, in its own model.</p></div>"""
 
 WHAT = [("Where it looks (pattern)", "pattern"), ("All that it gives (output)", "output")]
@@ -106,7 +106,7 @@ def matters_tab(answer: gr.State, local: LocalRule) -> None:
             with gr.Row(elem_classes=["controls"]):
                 what = gr.Radio(WHAT, value="pattern", label="What is swapped", elem_id="what", min_width=280)
                 how = gr.Radio(HOW, value="mean", label="What a head that is off gives", elem_id="off", min_width=280)
-            buttons = controls("intervene", "Swap and switch off heads")
+            buttons = controls("intervene", "Swap heads")
             with gr.Column(visible=False) as results:
                 said = gr.HTML(elem_id="patching-answer")
                 scatter = gr.Image(elem_id="scatter", **PICTURE)

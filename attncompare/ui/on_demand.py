@@ -131,8 +131,6 @@ def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout
     asked = "" if readout is None else f'<p class="reading">Asked about: {escape(readout.name)}, in {readout.unit}.</p>'
     borrowed = readout is not None and readout.base_head == "borrowed" and not any("borrowed" in note for note in notes)
     remarks = [BORROWED, *notes] if borrowed else notes
-    listed = "".join(f"<li>{marked(note)}</li>" for note in remarks)
-    return (
-        f'<section class="verdict"><p class="lead"><strong>{first}</strong> {" ".join(more)}</p>{asked}'
-        f"{f'<ul>{listed}</ul>' if listed else ''}</section>"
-    )
+    lines = "".join(f"<li>{marked(note)}</li>" for note in remarks)
+    listed = f'<ul class="notes">{lines}</ul>' if lines else ""
+    return f'<section class="verdict"><p class="lead"><strong>{first}</strong> {" ".join(more)}</p>{asked}{listed}</section>'

@@ -16,7 +16,7 @@ from attncompare.ui.questions import Answer
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, PICTURE
 
-ABOUT = """<div class="tab-intro"><h2>What the tokens give each other</h2>
+ABOUT = """<div class="tab-intro part"><h2>What the tokens give each other</h2>
 <p class="reading">Each token's value is zeroed in turn, layer by layer, and the change of every other token's state is
 measured; those changes are multiplied through the layers as rollout multiplies attention. It asks of no answer, and unlike
 rollout it sees values and feed-forward layers.
