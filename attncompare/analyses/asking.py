@@ -1,12 +1,13 @@
 """What attribution, erasure and interventions begin with: a text, read, and the one number asked of both models."""
 
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from attncompare.attention import Progress
+from attncompare.errors import BadInput
 from attncompare.models.merged import UnitIndex
 from attncompare.models.pair import Pair, Side
 from attncompare.models.question import PairText
@@ -14,6 +15,12 @@ from attncompare.models.reading import Reading, prepare
 from attncompare.models.readout import Readout, SideName, readout, require_outputs
 from attncompare.models.tokens import Encoding
 from attncompare.models.traces import walk
+
+
+def require_choice(name: str, value: Any, choices: Any) -> None:
+    """Raises BadInput unless ``value`` is one of the values of a Literal type."""
+    if value not in get_args(choices):
+        raise BadInput(f"There is no {name} {value!r:.40}: choose one of {', '.join(get_args(choices))}.")
 
 
 class Asked(NamedTuple):

@@ -31,6 +31,12 @@ PICTURES = {
 }
 
 
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, bytes]:
+    """Every picture, drawn once by itself under the default settings."""
+    return {name: plots.png(draw()) for name, draw in PICTURES.items()}
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_png_has_the_size_of_its_figure(name):
     figure = PICTURES[name]()
@@ -42,12 +48,11 @@ def test_a_png_has_the_size_of_its_figure(name):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_drawing_twice_gives_the_same_bytes(name):
-    assert plots.png(PICTURES[name]()) == plots.png(PICTURES[name]())
+def test_drawing_again_gives_the_same_bytes(name, drawn):
+    assert plots.png(PICTURES[name]()) == drawn[name]
 
 
-def test_a_users_settings_change_nothing(monkeypatch):
-    plain = {name: plots.png(draw()) for name, draw in PICTURES.items()}
+def test_a_users_settings_change_nothing(drawn):
     mine = {
         "savefig.bbox": "tight", "savefig.dpi": 40, "figure.dpi": 60, "axes.grid": True, "font.size": 30,
         "image.origin": "lower", "image.interpolation": "bicubic", "axes.facecolor": "red", "text.parse_math": True,
@@ -55,16 +60,15 @@ def test_a_users_settings_change_nothing(monkeypatch):
     }  # fmt: skip
     with matplotlib.rc_context(mine):
         before = dict(matplotlib.rcParams)
-        assert {name: plots.png(draw()) for name, draw in PICTURES.items()} == plain
+        assert {name: plots.png(draw()) for name, draw in PICTURES.items()} == drawn
         assert dict(matplotlib.rcParams) == before
 
 
-def test_threads_draw_the_same_pictures():
+def test_threads_draw_the_same_pictures(drawn):
     names = [*PICTURES] * 3
-    alone = {name: plots.png(draw()) for name, draw in PICTURES.items()}
     with ThreadPoolExecutor(6) as pool:
         together = list(pool.map(lambda name: plots.png(PICTURES[name]()), names))
-    assert together == [alone[name] for name in names]
+    assert together == [drawn[name] for name in names]
 
 
 def test_pyplot_is_never_loaded():
