@@ -217,7 +217,7 @@ def _notes(question: PairText, readout: Readout, scores: dict[SideName, Scores],
             continue
         if math.isnan(found.integral.error):
             yield (
-                f"The {name} answers the baseline as it answers the text (the two differ by less than {SMALLEST_DIFFERENCE}), "
+                f"The {name} answers the baseline as it answers the text (they differ by less than {SMALLEST_DIFFERENCE}), "
                 f"so no share of that is missed; the attributions sum to {found.integral.missed:+.1g} more."
             )
         else:

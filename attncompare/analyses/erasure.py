@@ -257,7 +257,7 @@ def _watched(
     orders: np.ndarray,
     tell: Progress,
 ) -> _Watched:
-    """The answer's probability on the text, and ``[order, bin]`` without the first words of each order and with only them."""
+    """The answer's probability on the text; ``[order, bin]`` without the first words of each order and with them only."""
 
     def tokens(words: np.ndarray) -> Positions:
         return tuple(token for word in words.tolist() for token in asked.groups[erasable[word]])
