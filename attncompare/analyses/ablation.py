@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack, get_args
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attncompare.analyses.asking import asked
+from attncompare.analyses.asking import asked, require_choice
 from attncompare.attention import About, Progress, frozen, head_name, listed
-from attncompare.errors import BadInput, UnsupportedModel
+from attncompare.errors import UnsupportedModel
 from attncompare.models import edits
 from attncompare.models.gates import gates
 from attncompare.models.interventions import Edit, Interventions, run_clean
@@ -159,8 +159,7 @@ def ablation(
         BadInput: as compare; no such way, class or token. PairMismatch: the models' outputs can't be compared.
         UnsupportedModel: their attention can be read but not changed.
     """
-    if how not in get_args(Ablating):
-        raise BadInput(f"There is no ablation {how!r:.40}: choose one of {', '.join(get_args(Ablating))}.")
+    require_choice("ablation", how, Ablating)
     tell = progress or (lambda step, done, total: None)
     question, readout = asked(pair, text, answer, against, progress, **reading)
     wanted = one_by_one(len(question.stack.layers), question.stack.heads)

@@ -1,13 +1,66 @@
 """What attribution, erasure and interventions begin with: a text, read, and the one number asked of both models."""
 
-from typing import Unpack
+from typing import Any, NamedTuple, Unpack, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from attncompare.attention import Progress
-from attncompare.models.pair import Pair
+from attncompare.errors import BadInput
+from attncompare.models.merged import UnitIndex
+from attncompare.models.pair import Pair, Side
 from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
-from attncompare.models.readout import Readout, readout, require_outputs
+from attncompare.models.readout import Readout, SideName, readout, require_outputs
+from attncompare.models.tokens import Encoding
 from attncompare.models.traces import walk
+
+
+def require_choice(name: str, value: Any, choices: Any) -> None:
+    """Raises BadInput unless ``value`` is one of the values of a Literal type."""
+    if value not in get_args(choices):
+        raise BadInput(f"There is no {name} {value!r:.40}: choose one of {', '.join(get_args(choices))}.")
+
+
+class Asked(NamedTuple):
+    """One model of the two that are asked."""
+
+    name: SideName
+    side: Side
+    encoding: Encoding
+    logits: Float[Tensor, " label"]
+    """Of its answer to the whole text."""
+    groups: tuple[tuple[int, ...], ...]
+    """Which of the tokens that attention looks at make each unit."""
+    tokens: int
+    """How many of them there are."""
+
+    def over_units(self, values: Float[Tensor, "*row token"]) -> Float[Tensor, "*row unit"]:
+        """Sums over the tokens of each unit; what tokens of no unit have is left out."""
+        units = len(self.groups)
+        unit = UnitIndex.of(self.groups, self.tokens).unit
+        total = values.new_zeros(*values.shape[:-1], units + 1)
+        return total.index_add_(-1, torch.where(unit < 0, units, unit).to(values.device), values)[..., :units]
+
+
+def ask(
+    pair: Pair, question: PairText, answer: str | None, against: str | None, progress: Progress | None
+) -> tuple[Readout, tuple[Asked, Asked]]:
+    """The readout, and both models' answers to the whole text; both traces are kept on the way, where they fit.
+
+    Raises:
+        PairMismatch: the models' outputs can't be compared. BadInput: an answer that can't be used.
+    """
+    require_outputs(pair)
+    base, tuned = walk(pair, question, lambda *_: None, progress)
+    assert base is not None
+    assert tuned is not None
+    keys = question.keys
+    return readout(pair, tuned, answer, against), (
+        Asked("base", pair.base, question.base, base, keys.base, len(keys.base_tokens)),
+        Asked("tuned", pair.tuned, question.tuned, tuned, keys.tuned, len(keys.tuned_tokens)),
+    )
 
 
 def asked(
@@ -25,6 +78,4 @@ def asked(
     """
     require_outputs(pair)
     question = prepare(pair, text, progress=progress, **reading)
-    _, logits = walk(pair, question, lambda *_: None, progress)
-    assert logits is not None
-    return question, readout(pair, logits, answer, against)
+    return question, ask(pair, question, answer, against, progress)[0]

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from attncompare.analyses.ablation import one_by_one, parted
-from attncompare.analyses.asking import asked
+from attncompare.analyses.asking import asked, require_choice
 from attncompare.analyses.divergence import Divergences
 from attncompare.attention import About, Progress, head_name, listed
-from attncompare.errors import BadInput, PairMismatch
+from attncompare.errors import PairMismatch
 from attncompare.metrics.concentration import carriers
 from attncompare.models import edits
 from attncompare.models.interventions import Clean, Interventions
@@ -230,8 +230,7 @@ def patching(
         BadInput: as compare; no such thing to swap, class or token. PairMismatch: the models' outputs can't be compared, or
             they read different tokens. UnsupportedModel: their attention can be read but not changed.
     """
-    if what not in get_args(Swapped):
-        raise BadInput(f"There is nothing called {what!r:.40} to swap: choose one of {', '.join(get_args(Swapped))}.")
+    require_choice("part of a head to swap,", what, Swapped)
     tell = progress or (lambda step, done, total: None)
     question, readout = asked(pair, text, answer, against, progress, **reading)
     require_same_tokens(question)

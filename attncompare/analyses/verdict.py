@@ -70,7 +70,7 @@ def _concentration(bits: np.ndarray) -> str:
 
 def _top(heads: dict[str, np.ndarray], row: int, mover: Mover, tokens: tuple[Token, ...]) -> str:
     def part(change: tuple[int, float]) -> str:
-        return f"{_named(tokens, change[0])} ({change[1]:+.2f})"
+        return f"{named(tokens, change[0])} ({change[1]:+.2f})"
 
     multiple = heads["floor_multiple"][row, mover.head]
     digits = ",.0f" if multiple >= 10 else ".2g"
@@ -83,14 +83,14 @@ def _top(heads: dict[str, np.ndarray], row: int, mover: Mover, tokens: tuple[Tok
     return f"{size}: on average away from {part(mover.lost[0])}, towards {part(mover.gained[0])}."
 
 
-def _named(tokens: tuple[Token, ...], at: int) -> str:
+def named(tokens: tuple[Token, ...], at: int) -> str:
     """The token in quotes, short and printable, with its position where the text repeats it."""
     text = tokens[at].text
     repeated = sum(token.text == text for token in tokens) > 1
-    return f"‘{_printable(text)}’" + (f" at position {at}" if repeated else "")
+    return f"‘{printable(text)}’" + (f" at position {at}" if repeated else "")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Models and texts may hold control characters, which must not reach a terminal."""
     if text.isspace():
         return repr(text)[1:-1] if text.strip(" ") else "␣" * len(text)
@@ -123,6 +123,6 @@ def _answers(outputs: Outputs) -> list[str]:
     agreement = "the same answer" if outputs.same else "another answer"
     what = "" if outputs.kind == "label" else " as the next token"
     return [
-        f"The tuned model says ‘{_printable(tuned)}’{what} (p = {tuned_p:.2g}); {owner} gives {agreement}, "
-        f"‘{_printable(base)}’ (p = {base_p:.2g})."
+        f"The tuned model says ‘{printable(tuned)}’{what} (p = {tuned_p:.2g}); {owner} gives {agreement}, "
+        f"‘{printable(base)}’ (p = {base_p:.2g})."
     ]

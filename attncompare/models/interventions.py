@@ -106,7 +106,7 @@ class Interventions:
                 rows = part[chunk]
                 yield rows, int(first[rows].min())
 
-    def _logits(self, wanted: Bool[Tensor, "row layer head"], edit: Edit, start: int) -> Float[Tensor, "row label"]:
+    def _logits(self, wanted: Bool[Tensor, "row layer head"], edit: Edit, start: int) -> Float[Tensor, "version label"]:
         """Logits of a row in which nothing is changed, and of one for each of ``wanted``."""
         wanted = torch.cat((torch.zeros_like(wanted[:1]), wanted)).to(self.side.info.device)
         changed = {at: wanted[:, at].any(1).nonzero()[:, 0] for at in self._at.values()}
@@ -134,7 +134,7 @@ class Interventions:
             )
         return logits
 
-    def _resumed(self, make: tap.Editor, start: int, rows: int) -> Float[Tensor, "row label"] | None:
+    def _resumed(self, make: tap.Editor, start: int, rows: int) -> Float[Tensor, "version label"] | None:
         """The same with one row up to the first changed layer; None where the model can't be run so."""
         assert self._layered is not None
         place = next(place for place, at in self._at.items() if at == start)

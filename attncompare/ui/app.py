@@ -9,14 +9,17 @@ import gradio as gr
 from attncompare import plots
 from attncompare.models.checkpoint import any_folder, page_policy
 from attncompare.ui import one_head
+from attncompare.ui.cause_endpoints import cause_endpoints
 from attncompare.ui.changed import changed_tab
 from attncompare.ui.distance import distance_tab
 from attncompare.ui.endpoints import endpoints
 from attncompare.ui.files import examples
 from attncompare.ui.flow import flow_tab
 from attncompare.ui.header import header
+from attncompare.ui.matters import matters_tab
 from attncompare.ui.noise import noise_tab
 from attncompare.ui.questions import ask_comparison, question, unheard
+from attncompare.ui.rests import rests_tab
 
 CACHE_SECONDS = (3600, 7200)
 """How often pictures and tables are swept, and how old they grow."""
@@ -49,10 +52,13 @@ def build(*, loopback: bool = False) -> gr.Blocks:
             changed_tab(answer, yardstick, local)
             flow_tab(answer, local)
             distance_tab(answer, local)
+            rests_tab(answer, local)
+            matters_tab(answer, local)
             noise_tab(answer, yardstick, local)
         with gr.Accordion("How to read this", open=False, elem_id="how"):
             gr.Markdown(HOW_TO_READ)
         endpoints(local)
+        cause_endpoints(local)
     return demo.queue(api_open=False, max_size=64)
 
 

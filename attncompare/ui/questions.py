@@ -22,6 +22,7 @@ from attncompare.models.pair import Pair
 from attncompare.models.reading import Reading, prepare
 from attncompare.models.tokens import encode
 from attncompare.ui.measuring import Measuring
+from attncompare.ui.pace import Stopwatch, pass_seconds
 from attncompare.ui.reading import MAX_CHARACTERS
 from attncompare.ui.work import considerate, loading, turn
 
@@ -53,6 +54,8 @@ class Answer:
 
     question: Question
     comparison: Comparison
+    pass_seconds: float | None = None
+    """What one forward pass of one model on this text takes; None where none was timed."""
 
     def beside(self, yardstick: Noise | None) -> Comparison:
         """The comparison beside its floors, as far as they were measured; those of an earlier question are not its own."""
@@ -80,18 +83,19 @@ def question(base: Any, tuned: Any, text: Any, reading: Reading | None = None) -
 
 def ask_comparison(asked: Question, local: LocalRule, progress: Progress, floor: int | None = None) -> Answer:
     """Load the pair and compare it on the text; with ``floor``, beside so many random changes."""
-    with _ready(asked, local, progress) as pair:
-        tell = considerate(progress, DRAWING)
-        return Answer(asked, compare(pair, asked.text, floor=floor, progress=tell, **asked.reading))
+    with ready(asked, local, progress) as pair:
+        watch = Stopwatch(considerate(progress, _drawing))
+        result = compare(pair, asked.text, floor=floor, progress=watch, **asked.reading)
+        return Answer(asked, result, pass_seconds(pair.key, watch, len(pair.base.layout), len(result.tokens)))
 
 
 def ask_noise(asked: Question, local: LocalRule, progress: Progress, measuring: Measuring) -> Noise:
     """What every head's divergence is measured by."""
     trainings = [_training(asked, one, local, progress) for one in measuring.replicates]
-    with _ready(asked, local, progress) as pair:
+    with ready(asked, local, progress) as pair:
         return noise(
             pair, asked.text, draws=measuring.draws, seed=measuring.seed, replicates=trainings,
-            progress=considerate(progress, DRAWING), **asked.reading,
+            progress=considerate(progress, _drawing), **asked.reading,
         )  # fmt: skip
 
 
@@ -105,20 +109,20 @@ def ask_head(
     keys: Window | None = None,
 ) -> HeadMaps:
     """One head's maps, by running the models again if their trace has gone."""
-    with _ready(asked, local, progress) as pair:
+    with ready(asked, local, progress) as pair:
         windows: dict[str, Any] = {"queries": queries, "keys": keys}
         return head_maps(pair, asked.text, layer, head, **windows, progress=progress, **asked.reading)
 
 
 def ask_rollout(asked: Question, local: LocalRule, progress: Progress, token: int | None) -> Routes:
     """Attention rollout of both models, of one output token or of all."""
-    with _ready(asked, local, progress) as pair:
+    with ready(asked, local, progress) as pair:
         return rollout(pair, asked.text, token=token, progress=progress, **asked.reading)
 
 
 def ask_reach(asked: Question, local: LocalRule, progress: Progress) -> Reach:
     """Near, mid and far mass of every head, and the strongest far links."""
-    with _ready(asked, local, progress) as pair:
+    with ready(asked, local, progress) as pair:
         return reach(pair, asked.text, progress=progress, **asked.reading)
 
 
@@ -147,10 +151,14 @@ def shortened(asked: Question, local: LocalRule, progress: Progress) -> str:
 
 
 @contextmanager
-def _ready(asked: Question, local: LocalRule, progress: Progress) -> Iterator[Pair]:
-    """The pair, with its models free for this question alone, once it is known that the text can be read."""
+def ready(asked: Question, local: LocalRule, progress: Progress, most: int = MAX_TOKENS) -> Iterator[Pair]:
+    """The pair, with its models free for this question alone, once it is known that the text can be read.
+
+    Raises:
+        BadInput: the text can't be read, or has more than ``most`` tokens.
+    """
     pair = _loaded(asked, local, progress)
-    if problem := _excess(pair, asked, asked.text):
+    if problem := _excess(pair, asked, asked.text, most=most):
         ends = _ends(pair, asked.text)
         if len(ends) > 1 and _excess(pair, asked, asked.text[: ends[0]]) is None:
             raise TooLong(str(problem))
@@ -178,7 +186,7 @@ def _training(asked: Question, one: str, local: LocalRule, progress: Progress) -
         raise BadInput(f"The other training {one!r:.200} can't be used: {error}") from None
 
 
-def _excess(pair: Pair, asked: Question, text: str, room: int = 1) -> BadInput | None:
+def _excess(pair: Pair, asked: Question, text: str, room: int = 1, most: int = MAX_TOKENS) -> BadInput | None:
     """Why these models or this page can't read the text and write ``room`` tokens if they are to; None if they can.
 
     No model runs.
@@ -193,10 +201,11 @@ def _excess(pair: Pair, asked: Question, text: str, room: int = 1) -> BadInput |
         ("text", max(len(side.tokens) for side in sides)),
         ("target", max(len(side.target or ()) for side in sides)),
     ):
-        if count > MAX_TOKENS:
+        if count > most:
+            verb = "compares" if most == MAX_TOKENS else "asks this about"
             return BadInput(
-                f"The {what} has {count:,} tokens and the page compares at most {MAX_TOKENS:,}: shorten it, or use "
-                "attncompare from Python or the command line."
+                f"The {what} has {count:,} tokens and the page {verb} at most {most:,}: shorten it, or use attncompare "
+                "from Python or the command line."
             )
     count, limit = len(sides[0].tokens), pair.max_tokens
     if asked.reading.get("generate") and not pair.encoder_decoder and limit is not None and count + room > limit:
@@ -209,6 +218,10 @@ def _excess(pair: Pair, asked: Question, text: str, room: int = 1) -> BadInput |
 def _ends(pair: Pair, text: str) -> list[int]:
     """Where the base's tokens end in the text."""
     return [token.end for token in encode(pair.base.tokenizer, text).tokens if token.end is not None]
+
+
+def _drawing(step: str) -> bool:
+    return step == DRAWING
 
 
 def unheard(step: str, done: int, total: int) -> None:

@@ -62,14 +62,14 @@ def verdict_html(comparison: Comparison) -> str:
     aside = f'<p class="aside">{limits} {pointer}</p>' if comparison.verdict.endswith(limits) else ""
     chips = [_chip(check) for check in comparison.checks]
     chips += [f'<li class="care">{escape(text)}</li>' for text in CAUTIONS]
-    lead = f'<p class="lead"><strong>{_marked(first + stop.strip())}</strong> {_marked(rest)}</p>'
+    lead = f'<p class="lead"><strong>{marked(first + stop.strip())}</strong> {marked(rest)}</p>'
     return (
         f'<section class="verdict">{lead}{aside}'
         f'<ul class="chips" aria-label="checks and cautions">{"".join(chips)}</ul>{receipt_html(comparison)}</section>'
     )
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
     """Escaped text with heads and tokens set off; a token's own direction marks end with it."""
     heads = _HEAD.sub(lambda found: f"<b>{found[0]}</b>", escape(text, quote=False))
     return _QUOTED.sub(lambda found: f"‘<bdi>{found[1]}</bdi>’", heads)

@@ -84,20 +84,20 @@ def turn(progress: Progress) -> AbstractContextManager[None]:
     return _held(_MODELS, progress, "waiting for another comparison to end")
 
 
-def considerate(progress: Progress, pauses: str) -> Progress:
-    """Progress of long work inside :func:`turn` that lets whoever waits for the models go first at every part of one step.
+def considerate(progress: Progress, pauses: Callable[[str], bool]) -> Progress:
+    """Progress of long work inside :func:`turn` that lets whoever waits for the models go first at every part of some steps.
 
-    Work of many parts may take minutes, and a visitor who opens a head meanwhile asks for milliseconds. While the step
-    ``pauses`` is reported the work must not be making anything for a cache: others could wait for that with the models in
+    Work of many parts may take minutes, and a visitor who opens a head meanwhile asks for milliseconds. While a step is
+    reported that ``pauses`` the work must not be making anything for a cache: others could wait for that with the models in
     their hands.
     """
-    latest = -1
+    latest = ("", -1)
 
     def tell(step: str, done: int, total: int) -> None:
         nonlocal latest
         progress(step, done, total)
-        if step == pauses and done != latest:
-            latest = done
+        if pauses(step) and (step, done) != latest:
+            latest = step, done
             _MODELS.release()
             time.sleep(_GAP_SECONDS)
             _MODELS.acquire()  # whatever happens: turn() gives back what it took

@@ -84,7 +84,7 @@ def test_long_work_lets_others_use_the_models_between_its_parts() -> None:
 
     told: list[tuple[str, int, int]] = []
     with turn(unheard):
-        tell = considerate(lambda *step: told.append(step), "drawing")
+        tell = considerate(lambda *step: told.append(step), lambda step: step == "drawing")
         tell("drawing", 0, 500)
         thread = threading.Thread(target=visitor)
         thread.start()

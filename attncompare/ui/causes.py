@@ -1,0 +1,76 @@
+"""The questions that the page and its endpoints ask about answers: what they rest on, and which heads they need.
+
+Each takes hundreds of forward passes, so the models are lent to whoever asks for less between the batches.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from attncompare.analyses.ablation import Ablation, ablation
+from attncompare.analyses.attribution import Attribution, attribution
+from attncompare.analyses.erasure import Erasure, erasure
+from attncompare.analyses.mixing import value_zeroing
+from attncompare.analyses.patching import Patching, patching
+from attncompare.analyses.routes import Routes
+from attncompare.attention import Progress
+from attncompare.models.checkpoint import LocalRule
+from attncompare.models.pair import Pair
+from attncompare.ui.pace import READING
+from attncompare.ui.questions import Question, ready
+from attncompare.ui.sought import Sought
+from attncompare.ui.work import considerate
+
+MAX_TOKENS = 512
+"""Longest text that visitors and clients may ask this about; Python and the command line have no such limit."""
+
+
+def ask_attribution(
+    asked: Question, local: LocalRule, progress: Progress, about: Sought, method: Any, baseline: str, erasing: Any
+) -> Attribution:
+    """How much each token moves the answer of both models."""
+    with _lent(asked, local, progress) as (pair, tell):
+        how = {"method": method, "baseline": baseline, "erasing": erasing}
+        return attribution(
+            pair, asked.text, answer=about.answer, against=about.against, progress=tell, **how, **asked.reading
+        )
+
+
+def ask_erasure(
+    asked: Question, local: LocalRule, progress: Progress, about: Sought, erasing: Any, draws: int = 10, seed: int = 0
+) -> Erasure:
+    """Which ranking of the words is faithful."""
+    with _lent(asked, local, progress) as (pair, tell):
+        how: dict[str, Any] = {"erasing": erasing, "draws": draws, "seed": seed}
+        return erasure(
+            pair, asked.text, answer=about.answer, against=about.against, progress=tell, **how, **asked.reading
+        )
+
+
+def ask_patching(asked: Question, local: LocalRule, progress: Progress, about: Sought, what: Any) -> Patching:
+    """What heads swapped between the models do to the answer."""
+    with _lent(asked, local, progress) as (pair, tell):
+        return patching(
+            pair, asked.text, what=what, answer=about.answer, against=about.against, progress=tell, **asked.reading
+        )
+
+
+def ask_ablation(asked: Question, local: LocalRule, progress: Progress, about: Sought, how: Any) -> Ablation:
+    """What switching heads off does to the answer of each model."""
+    with _lent(asked, local, progress) as (pair, tell):
+        return ablation(
+            pair, asked.text, how=how, answer=about.answer, against=about.against, progress=tell, **asked.reading
+        )
+
+
+def ask_value_zeroing(asked: Question, local: LocalRule, progress: Progress) -> Routes:
+    """Where it flows by what zeroed values change."""
+    with _lent(asked, local, progress) as (pair, tell):
+        return value_zeroing(pair, asked.text, progress=tell, **asked.reading)
+
+
+@contextmanager
+def _lent(asked: Question, local: LocalRule, progress: Progress) -> Iterator[tuple[Pair, Progress]]:
+    """The pair, and progress that lets others use it between batches; while a text is read for the cache it is kept."""
+    with ready(asked, local, progress, MAX_TOKENS) as pair:
+        yield pair, considerate(progress, lambda step: step not in READING)

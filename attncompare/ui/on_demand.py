@@ -1,0 +1,136 @@
+"""What the parts of the page that run on demand have in common: what is asked, buttons, progress, findings, files."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from attncompare.attention import Progress
+from attncompare.models.readout import Readout
+from attncompare.ui.failures import failure
+from attncompare.ui.pace import estimate_html
+from attncompare.ui.questions import Answer
+from attncompare.ui.verdict import error_html, marked, note_html, progress_html
+from attncompare.ui.work import Step, follow
+
+T = TypeVar("T")
+
+IDLE = (gr.update(interactive=True), gr.update(interactive=False))
+"""Updates of run and cancel while nothing is running."""
+
+RUNNING: dict[str, Any] = {"concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
+"""Of every event that runs one; the models go from one to the next between their batches."""
+
+BORROWED = (
+    "The base has no head of its own for this: its numbers come from the base body under the tuned model's head (borrowed), "
+    "and their sizes are not comparable with the tuned model's."
+)
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The buttons of a part, and what is said below them."""
+
+    go: gr.Button
+    stop: gr.Button
+    estimate: gr.HTML
+    status: gr.HTML
+
+    @property
+    def ending(self) -> list[Any]:
+        """Outputs of :data:`IDLE` and of a status."""
+        return [self.go, self.stop, self.status]
+
+
+def controls(name: str, label: str) -> Controls:
+    """Run, cancel, how long it takes, and the status."""
+    with gr.Row(elem_classes=["asking"]):
+        go = gr.Button(label, elem_id=name, scale=0, min_width=250)
+        stop = gr.Button("Cancel", elem_id=f"no-{name}", interactive=False, scale=0, min_width=110)
+        estimate = gr.HTML(elem_id=f"{name}-estimate", elem_classes=["estimate"], min_width=240)
+    return Controls(go, stop, estimate, gr.HTML(elem_id=f"{name}-status"))
+
+
+def answer_fields(name: str) -> tuple[gr.Textbox, gr.Textbox]:
+    """Which answer is asked about, and against which other."""
+    answer = gr.Textbox(
+        label="Answer",
+        info="A class by its name, or a next token such as he. Empty: what the tuned model finds likeliest.",
+        max_lines=1,
+        elem_id=f"{name}-wanted",
+        min_width=240,
+    )
+    against = gr.Textbox(
+        label="Against",
+        info="With an answer: another one, whose logit is taken off, such as she.",
+        max_lines=1,
+        elem_id=f"{name}-against",
+        min_width=240,
+    )
+    return answer, against
+
+
+def likeliest(answer: Answer) -> tuple[Any, Any]:
+    """Updates of the fields: what they mean while they are empty."""
+    found = answer.comparison.outputs
+    first, second = ([repr(word) if " " in word else word for word, _ in found.tuned[:2]] + ["", ""])[:2]
+    if found.kind == "none":
+        return gr.update(placeholder="these models give no answers"), gr.update(placeholder="")
+    against = f"empty: {second}, the next" if found.kind == "label" else "empty: none, its log-probability"
+    return gr.update(placeholder=f"empty: {first}, the likeliest"), gr.update(placeholder=against)
+
+
+def downloads(*names: str) -> list[gr.DownloadButton]:
+    """A button for each file."""
+    with gr.Row(elem_classes=["asking"]):
+        return [
+            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=140, size="md") for name in names
+        ]
+
+
+def file(path: str) -> Any:
+    """An update of a download button."""
+    return gr.update(value=path, interactive=True)
+
+
+def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], outputs: int) -> Iterator[tuple[Any, ...]]:
+    """Ask, telling what is being done: updates of ``outputs`` components, of results, run, cancel and status.
+
+    An error leaves what was found before, and everything typed, as they are.
+    """
+    kept = (gr.skip(),) * (outputs + 1)
+
+    def busy(step: Step) -> tuple[Any, ...]:
+        return *kept, gr.update(interactive=False), gr.update(interactive=True), progress_html(step)
+
+    yield busy(Step("starting"))
+    try:
+        found = yield from follow(ask, busy)
+        yield *shown(found), gr.update(visible=True), *IDLE, ""
+    except Exception as error:
+        failed = failure(error)
+        yield *kept, *IDLE, error_html(failed.sentence)
+        raise failed.toast() from None
+
+
+def cancelled() -> tuple[Any, ...]:
+    """Updates of run, cancel and status once the work has been told to stop."""
+    return *IDLE, note_html("Cancelled.")
+
+
+def estimated(answer: Answer, passes: float) -> str:
+    """How long so many forward passes of the text take, roughly, as HTML."""
+    return estimate_html(round(passes), len(answer.comparison.tokens), answer.pass_seconds)
+
+
+def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout | None = None) -> str:
+    """What was found in sentences, the first one emphasised; what was asked; what a reader should know."""
+    first, *more = map(marked, answers)
+    asked = "" if readout is None else f'<p class="reading">Asked about: {escape(readout.name)}, in {readout.unit}.</p>'
+    borrowed = readout is not None and readout.base_head == "borrowed" and not any("borrowed" in note for note in notes)
+    remarks = [BORROWED, *notes] if borrowed else notes
+    lines = "".join(f"<li>{marked(note)}</li>" for note in remarks)
+    listed = f'<ul class="notes">{lines}</ul>' if lines else ""
+    return f'<section class="verdict"><p class="lead"><strong>{first}</strong> {" ".join(more)}</p>{asked}{listed}</section>'

@@ -1,0 +1,66 @@
+"""What is asked about an answer: what the form says or a client sends, checked. Opens nothing and measures nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from attncompare.errors import BadInput
+from attncompare.ui.reading import seeded, whole
+
+FEWEST_RANKINGS, MOST_RANKINGS = 10, 100
+"""Random rankings, for visitors and clients, who share one machine; Python and the command line allow more."""
+
+_LONGEST = 200
+"""Characters of an answer: a class or one token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which answer is asked about; None is the tuned model's likeliest."""
+
+    answer: str | None = None
+    against: str | None = None
+    """Another, whose logit is taken off."""
+
+
+def sought(answer: Any, against: Any) -> Sought:
+    """As typed or sent; what is blank is not asked for.
+
+    Raises:
+        BadInput: no strings, or long ones. Whether the models know such answers is found later.
+    """
+    return Sought(_word("answer", answer), _word("against", against))
+
+
+def chosen(name: str, value: Any) -> str:
+    """An option that the analyses know by name.
+
+    Raises:
+        BadInput: no string. Whether there is such an option is found later.
+    """
+    if not isinstance(value, str):
+        raise BadInput(f"Expected {name} to be a string, got {type(value).__name__}.")
+    return value
+
+
+def ranked(draws: Any, seed: Any) -> tuple[int, int]:
+    """How many random rankings, and their seed.
+
+    Raises:
+        BadInput: no whole numbers, or out of bounds.
+    """
+    count = whole("draws", draws)
+    if not FEWEST_RANKINGS <= count <= MOST_RANKINGS:
+        raise BadInput(
+            f"Expected draws to be {FEWEST_RANKINGS} to {MOST_RANKINGS}, got {count!r:.20}: ask for that many."
+        )
+    return count, seeded("seed", seed)
+
+
+def _word(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BadInput(f"Expected {name} to be a string or null, got {type(value).__name__}.")
+    if len(value) > _LONGEST:
+        raise BadInput(f"Expected {name} to be a class or one token, got {len(value):,} characters: shorten it.")
+    return value if value.strip() else None

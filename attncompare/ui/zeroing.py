@@ -1,0 +1,59 @@
+"""Where does it flow by what tokens give, and not by where heads look? Value zeroing, on demand."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from attncompare import plots
+from attncompare.analyses.routes import Routes
+from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.causes import ask_value_zeroing
+from attncompare.ui.files import numbers, shown, table
+from attncompare.ui.on_demand import IDLE, RUNNING, cancelled, controls, downloads, estimated, file, run
+from attncompare.ui.questions import Answer
+from attncompare.ui.stopping import stops
+from attncompare.ui.theme import DRAWING, PICTURE
+
+ABOUT = """<div class="tab-intro part"><h2>What the tokens give each other</h2>
+<p class="reading">Each token's value is zeroed in turn, layer by layer, and the change of every other token's state is
+measured; those changes are multiplied through the layers as rollout multiplies attention. It asks of no answer, and unlike
+rollout it sees values and feed-forward layers.
+<cite>Mohebbi et al. 2023, Quantifying context mixing in transformers</cite></p></div>
+"""
+
+
+def start(answer: Answer | None) -> tuple[Any, ...]:
+    """A new answer: updates of estimate, results, run, cancel and status."""
+    if answer is None:
+        return (gr.skip(),) * 5
+    said = estimated(answer, 2 * len(answer.comparison.tokens))
+    return said, gr.update(visible=False), *IDLE, ""
+
+
+def zero(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
+    """Zero values: updates of picture and two files, then as :func:`attncompare.ui.on_demand.run`."""
+    if answer is not None:
+        yield from run(lambda progress: ask_value_zeroing(answer.question, local, progress), show, 3)
+
+
+def show(routes: Routes) -> tuple[Any, ...]:
+    """Updates of picture and two files."""
+    return (
+        shown("value-zeroing", plots.rollout(routes), plots.rollout_alt(routes)),
+        file(numbers("value-zeroing", routes.to_dict())),
+        file(table("value-zeroing", routes.frame())),
+    )
+
+
+def zeroing_part(answer: gr.State, local: LocalRule) -> None:
+    """The part of the tab."""
+    gr.HTML(ABOUT)
+    buttons = controls("zero", "Zero values")
+    with gr.Column(visible=False) as results:
+        picture = gr.Image(elem_id="value-zeroing", **PICTURE)
+        files = downloads("value-zeroing.json", "value-zeroing.csv")
+    ran = buttons.go.click(partial(zero, local), answer, [picture, *files, results, *buttons.ending], **RUNNING)
+    answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
+    stops(buttons.stop, [ran], cancelled, None, buttons.ending)
