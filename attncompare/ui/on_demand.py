@@ -86,7 +86,8 @@ def downloads(*names: str) -> list[gr.DownloadButton]:
     """A button for each file."""
     with gr.Row(elem_classes=["asking"]):
         return [
-            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=140, size="md") for name in names
+            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=60 + 9 * len(name), size="md")
+            for name in names
         ]
 
 
