@@ -135,8 +135,8 @@ def ablation(
     how: Annotated[
         Ablating,
         typer.Option(
-            help="What a head gives when it is off: nothing (zero), its mean, or the plain mean of the values that each query "
-            "may see (uniform)."
+            help="What a head gives when it is off: nothing (zero), its mean, or the plain mean of the values that each "
+            "query may see (uniform)."
         ),
     ] = "zero",
     reference: Annotated[
