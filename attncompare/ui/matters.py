@@ -109,7 +109,7 @@ def matters_tab(answer: gr.State, local: LocalRule) -> None:
                 how = gr.Radio(HOW, value="zero", label="What a head that is off gives", elem_id="off", min_width=280)
             references = gr.Textbox(
                 label="Texts that the mean is over",
-                info=f"One a line, up to {MOST_REFERENCES}. Empty: this text; a head then keeps what it says everywhere in it.",
+                info=f"One a line, up to {MOST_REFERENCES}. Empty: this text; a head keeps what it says all over it.",
                 lines=2,
                 max_lines=8,
                 visible=False,
