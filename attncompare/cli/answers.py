@@ -135,10 +135,18 @@ def ablation(
     how: Annotated[
         Ablating,
         typer.Option(
-            help="What a head gives when it is off: its mean over the text, nothing (zero), or the plain mean of the values "
-            "that each query may see (uniform)."
+            help="What a head gives when it is off: nothing (zero), its mean, or the plain mean of the values that each "
+            "query may see (uniform)."
         ),
-    ] = "mean",
+    ] = "zero",
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="With --how mean: a text that the mean is over; may be given several times. Left out: this text, so that a "
+            "head keeps what it says everywhere in it.",
+        ),
+    ] = None,
     answer: Wanted = None,
     against: Against = None,
 ) -> None:
@@ -149,8 +157,11 @@ def ablation(
     from attncompare import ablation as ablation_of
     from attncompare import plots
 
+    if reference and how != "mean":
+        raise typer.BadParameter("--reference: only with --how mean, which is over those texts.")
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
-    found = ablation_of(asked.pair(), text, how=how, answer=answer, against=against, progress=tell, **reading)
+    options: dict[str, Any] = {"how": how, "references": reference or (), "answer": answer, "against": against}
+    found = ablation_of(asked.pair(), text, **options, progress=tell, **reading)
     _write(folder, "ablation", found, {"ablation": plots.ablation(found)})
 
 

@@ -15,7 +15,7 @@ from attncompare.ui.causes import ask_ablation, ask_attribution, ask_erasure, as
 from attncompare.ui.endpoints import ONE_BY_ONE, errors_as_text, reported, sent
 from attncompare.ui.questions import question
 from attncompare.ui.reading import sent_reading
-from attncompare.ui.sought import chosen, ranked, sought
+from attncompare.ui.sought import chosen, ranked, referred, sought
 
 
 def cause_endpoints(local: LocalRule) -> None:
@@ -132,9 +132,10 @@ def cause_endpoints(local: LocalRule) -> None:
         base: str = "",
         tuned: str = "",
         text: str = "",
-        how: Literal["mean", "zero", "uniform"] = "mean",
+        how: Literal["zero", "mean", "uniform"] = "zero",
         answer: str | None = None,
         against: str | None = None,
+        references: list[str] | None = None,
         reading: dict | None = None,
     ) -> tuple[dict, gr.FileData]:
         """Which heads each model needs: every head switched off in turn, and its importance by gradient.
@@ -143,19 +144,20 @@ def cause_endpoints(local: LocalRule) -> None:
             base: As in /compare.
             tuned: As in /compare.
             text: As in /compare, of at most 512 tokens.
-            how: What a head gives when it is off: its mean over the text, nothing (zero), or the plain mean of the values
-                that each query may see (uniform).
+            how: What a head gives when it is off: nothing (zero), its mean, or the plain mean of the values that each query
+                may see (uniform).
             answer: As in /attribution.
             against: As in /attribution.
+            references: Texts that the mean is over, at most 16; null for this text alone.
             reading: As in /compare.
 
         Returns:
             Effects of every head, of every layer and of all heads, in both models, and a PNG picture of them.
         """
         with errors_as_text():
-            about, which = sought(answer, against), chosen("how", how)
+            about, which, others = sought(answer, against), chosen("how", how), referred(references)
             asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_ablation(asked, local, reported(), about, which)
+            found = ask_ablation(asked, local, reported(), about, which, others)
             return found.to_dict(), sent("ablation", plots.ablation(found))
 
     def value_zeroing(

@@ -55,11 +55,14 @@ def ask_patching(asked: Question, local: LocalRule, progress: Progress, about: S
         )
 
 
-def ask_ablation(asked: Question, local: LocalRule, progress: Progress, about: Sought, how: Any) -> Ablation:
+def ask_ablation(
+    asked: Question, local: LocalRule, progress: Progress, about: Sought, how: Any, references: tuple[str, ...] = ()
+) -> Ablation:
     """What switching heads off does to the answer of each model."""
     with _lent(asked, local, progress) as (pair, tell):
+        options: dict[str, Any] = {"how": how, "references": references}
         return ablation(
-            pair, asked.text, how=how, answer=about.answer, against=about.against, progress=tell, **asked.reading
+            pair, asked.text, answer=about.answer, against=about.against, progress=tell, **options, **asked.reading
         )
 
 

@@ -27,9 +27,9 @@ from attncompare.ui.on_demand import (
     run,
 )
 from attncompare.ui.questions import Answer
-from attncompare.ui.sought import sought
+from attncompare.ui.sought import MOST_REFERENCES, referred, sought
 from attncompare.ui.stopping import stops
-from attncompare.ui.theme import DRAWING, OPENED, PICTURE, UNSEEN
+from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 
 WAITING = '<p class="waiting">Press Compare: whether the change matters to the answer can then be tested here.</p>'
 
@@ -44,7 +44,7 @@ ABLATED = """<div class="tab-intro part"><h2>Which heads each model needs</h2>
 <p class="reading">Every head is switched off in turn, in its own model.</p></div>"""
 
 WHAT = [("Where it looks (pattern)", "pattern"), ("All that it gives (output)", "output")]
-HOW = [("Its mean", "mean"), ("Nothing", "zero"), ("The mean of the values", "uniform")]
+HOW = [("Nothing", "zero"), ("Its mean", "mean"), ("The mean of all values", "uniform")]
 
 
 def passes(layers: int, heads: int) -> int:
@@ -64,7 +64,7 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
 
 
 def intervene(
-    local: LocalRule, answer: Answer | None, wanted: str, against: str, what: str, how: str
+    local: LocalRule, answer: Answer | None, wanted: str, against: str, what: str, how: str, lines: str | None
 ) -> Iterator[tuple[Any, ...]]:
     """Swap and switch off: updates of findings, pictures and files (see :func:`show`), then as
     :func:`attncompare.ui.on_demand.run`."""
@@ -73,9 +73,10 @@ def intervene(
 
     def ask(progress: Progress) -> tuple[Patching, Ablation]:
         about = sought(wanted, against)
+        references = referred([line for line in (lines or "").splitlines() if line.strip()]) if how == "mean" else ()
         return (
             ask_patching(answer.question, local, progress, about, what),
-            ask_ablation(answer.question, local, progress, about, how),
+            ask_ablation(answer.question, local, progress, about, how, references),
         )
 
     yield from run(ask, show, 9)
@@ -105,7 +106,15 @@ def matters_tab(answer: gr.State, local: LocalRule) -> None:
                 fields = answer_fields("matters")
             with gr.Row(elem_classes=["controls"]):
                 what = gr.Radio(WHAT, value="pattern", label="What is swapped", elem_id="what", min_width=280)
-                how = gr.Radio(HOW, value="mean", label="What a head that is off gives", elem_id="off", min_width=280)
+                how = gr.Radio(HOW, value="zero", label="What a head that is off gives", elem_id="off", min_width=280)
+            references = gr.Textbox(
+                label="Texts that the mean is over",
+                info=f"One a line, up to {MOST_REFERENCES}. Empty: this text; a head keeps what it says all over it.",
+                lines=2,
+                max_lines=8,
+                visible=False,
+                elem_id="references",
+            )
             buttons = controls("intervene", "Swap heads")
             with gr.Column(visible=False) as results:
                 said = gr.HTML(elem_id="patching-answer")
@@ -117,7 +126,9 @@ def matters_tab(answer: gr.State, local: LocalRule) -> None:
                 files = downloads("patching.json", "patching.csv", "ablation.json", "ablation.csv")
 
     shown_in = [said, scatter, patching, needed, ablation, *files, results, *buttons.ending]
-    ran = buttons.go.click(partial(intervene, local), [answer, *fields, what, how], shown_in, **RUNNING)
+    asking = [answer, *fields, what, how, references]
+    ran = buttons.go.click(partial(intervene, local), asking, shown_in, **RUNNING)
+    how.input(lambda how: gr.update(visible=how == "mean"), how, references, queue=False, **PRIVATE)
     starting = [waiting, content, *fields, buttons.estimate, results, *buttons.ending]
     answer.change(start, answer, starting, cancels=[ran], **DRAWING)
     stops(buttons.stop, [ran], cancelled, None, buttons.ending)

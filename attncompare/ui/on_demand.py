@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -22,12 +21,6 @@ IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 
 RUNNING: dict[str, Any] = {"concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Of every event that runs one; the models go from one to the next between their batches."""
-
-BORROWED = (
-    "The base has no head of its own for this: its numbers come from the base body under the tuned model's head (borrowed), "
-    "and their sizes are not comparable with the tuned model's."
-)
-
 
 @dataclass(frozen=True)
 class Controls:
@@ -86,7 +79,8 @@ def downloads(*names: str) -> list[gr.DownloadButton]:
     """A button for each file."""
     with gr.Row(elem_classes=["asking"]):
         return [
-            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=140, size="md") for name in names
+            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=60 + 9 * len(name), size="md")
+            for name in names
         ]
 
 
@@ -125,12 +119,13 @@ def estimated(answer: Answer, passes: float) -> str:
     return estimate_html(round(passes), len(answer.comparison.tokens), answer.pass_seconds)
 
 
-def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout | None = None) -> str:
-    """What was found in sentences, the first one emphasised; what was asked; what a reader should know."""
+def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout) -> str:
+    """What was found, a sentence a line, the first one emphasised; what was asked; what a reader should know."""
     first, *more = map(marked, answers)
-    asked = "" if readout is None else f'<p class="reading">Asked about: {escape(readout.name)}, in {readout.unit}.</p>'
-    borrowed = readout is not None and readout.base_head == "borrowed" and not any("borrowed" in note for note in notes)
-    remarks = [BORROWED, *notes] if borrowed else notes
-    lines = "".join(f"<li>{marked(note)}</li>" for note in remarks)
-    listed = f'<ul class="notes">{lines}</ul>' if lines else ""
-    return f'<section class="verdict"><p class="lead"><strong>{first}</strong> {" ".join(more)}</p>{asked}{listed}</section>'
+    found = "".join(f"<p>{sentence}</p>" for sentence in more)
+    remarks = (f"Asked about: {readout.name}, in {readout.unit}.", *notes)
+    listed = "".join(f"<li>{marked(note)}</li>" for note in remarks)
+    return (
+        f'<section class="verdict"><p class="lead"><strong>{first}</strong></p><div class="found">{found}</div>'
+        f'<ul class="notes">{listed}</ul></section>'
+    )
