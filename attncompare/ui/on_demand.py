@@ -22,6 +22,7 @@ IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 RUNNING: dict[str, Any] = {"concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Of every event that runs one; the models go from one to the next between their batches."""
 
+
 @dataclass(frozen=True)
 class Controls:
     """The buttons of a part, and what is said below them."""
