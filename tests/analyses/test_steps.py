@@ -1,4 +1,4 @@
-"""What long work calls its steps: a page lends the models to others in some of them, and must not while a cache is filled."""
+"""What long work calls its steps: a page lends the models to others in some, and must not while a cache is filled."""
 
 import pytest
 
@@ -19,7 +19,8 @@ def test_steps_in_batches_are_told_and_nothing_is_made_for_a_cache_in_them(ask: 
     def tell(step: str, done: int, total: int) -> None:
         told.append(step)
         if step.startswith(IN_BATCHES):
-            assert not TRACES._flights and not CONTINUATIONS._flights
+            assert not TRACES._flights
+            assert not CONTINUATIONS._flights
 
     getattr(attncompare, ask)(pair, TEXT, generate=writing, progress=tell)
     assert any(step.startswith(IN_BATCHES) for step in told)
