@@ -50,6 +50,24 @@ def draw_heads(
     log: bool = False,
     quiet: np.ndarray | None = None,
 ) -> None:
+    """The cells of :func:`draw_cells` and their scale of colours, in ``unit``, to the right of them."""
+    image = draw_cells(figure, place, layers, values, scale, limits, sign=sign, outlined=outlined, log=log, quiet=quiet)
+    _color_bar(figure, image, place, unit)
+
+
+def draw_cells(
+    figure: Figure,
+    place: Grid,
+    layers: Sequence[int],
+    values: np.ndarray,
+    scale: Colormap,
+    limits: tuple[float, float],
+    *,
+    sign: bool,
+    outlined: tuple[int, int] | None = None,
+    log: bool = False,
+    quiet: np.ndarray | None = None,
+) -> AxesImage:
     """``values[row, head]`` in cells, rows named by ``layers``; what is NaN is hatched.
 
     ``sign``: numbers carry a plus or minus. ``outlined``: row and head of the cell with a frame. ``log``: the scale of
@@ -72,7 +90,7 @@ def draw_heads(
         _marks(axes, image, values, place, loud)
     if outlined is not None:
         _outline(axes, *outlined)
-    _color_bar(figure, image, place, unit)
+    return image
 
 
 def _gutters(axes: Axes, place: Grid) -> None:
@@ -124,11 +142,21 @@ def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, place: Grid, loud
     colors = image.to_rgba(values)
     points = 8.0 if place.cell_width >= 50 else 7.0
     shown = style(points, ha="center", va="center_baseline")
-    places = decimals(furthest(values))
+    places = _fitting(values, place, points, sign=sign)
     for row, head in np.argwhere(np.isfinite(values)).tolist():
         text = short(values[row, head], places, sign=sign)
         weight = "bold" if loud[row, head] else "normal"
         axes.text(head, row, text, **{**shown, "color": text_on(colors[row, head]), "fontweight": weight})
+
+
+def _fitting(values: np.ndarray, place: Grid, points: float, *, sign: bool) -> int:
+    """Decimals that tell cells apart, or as many as there is room for."""
+    known = values[np.isfinite(values)]
+    ends = [float(end) for end in (known.min(), known.max())]
+    for places in range(decimals(furthest(values)), 0, -1):
+        if max(width(short(end, places, sign=sign), points, DPI) for end in ends) <= place.cell_width - 2:
+            return places
+    return 0
 
 
 def _color_bar(figure: Figure, image: AxesImage, place: Grid, unit: str) -> None:
