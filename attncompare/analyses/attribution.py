@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from attncompare.analyses.asking import ask
+from attncompare.analyses.asking import ask, require_choice
 from attncompare.analyses.looks import Looks, looks
 from attncompare.analyses.restings import BORROWED, answers
-from attncompare.analyses.scores import Method, Scorer, Scores, judge
+from attncompare.analyses.scores import Baseline, Method, Scorer, Scores
 from attncompare.attention import About, Progress, Token, frozen, listed
 from attncompare.metrics.agreement import FEWEST, kendall_tau_b, top_overlap
 from attncompare.models.erasing import Erasing
@@ -131,7 +131,7 @@ def attribution(
     method: Method = "integrated_gradients",
     answer: str | None = None,
     against: str | None = None,
-    baseline: str = "auto",
+    baseline: Baseline = "auto",
     erasing: Erasing = "delete",
     progress: Progress | None = None,
     **reading: Unpack[Reading],
@@ -156,7 +156,12 @@ def attribution(
         PairMismatch: the models' outputs can't be compared.
         UnsupportedModel: a model gives no gradients, or computes something else from embeddings; occlusion remains.
     """
-    judge(method, baseline, erasing)
+    for name, value, choices in (
+        ("method", method, Method),
+        ("baseline", baseline, Baseline),
+        ("erasing", erasing, Erasing),
+    ):
+        require_choice(name, value, choices)
     require_outputs(pair)
     tell = progress or _unheard
     question = prepare(pair, text, progress=progress, **reading)

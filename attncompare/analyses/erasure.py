@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import pandas as pd
 
-from attncompare.analyses.asking import Asked, ask
+from attncompare.analyses.asking import Asked, ask, require_choice
 from attncompare.analyses.faithfulness import answers
 from attncompare.analyses.looks import looks
 from attncompare.analyses.restings import BORROWED
-from attncompare.analyses.scores import Method, Scorer, judge
+from attncompare.analyses.scores import Method, Scorer
 from attncompare.attention import About, Progress, Token, frozen, listed
 from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models.erasing import Eraser, Erasing, Positions
@@ -163,7 +163,7 @@ def erasure(
         BadInput: as compare; fewer than two words that could be erased; an option or answer that there is not.
         PairMismatch: the models' outputs can't be compared.
     """
-    judge("occlusion", "auto", erasing)
+    require_choice("erasing", erasing, Erasing)
     _judge_draws(draws, seed)
     if reading.get("level", "word") not in ("auto", "word"):
         raise BadInput("Erasure is of whole words: leave level out, or give 'word'.")

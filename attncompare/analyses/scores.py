@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from attncompare.analyses.asking import Asked
 from attncompare.attention import Progress
-from attncompare.errors import BadInput
 from attncompare.models import gradients
 from attncompare.models.erasing import Eraser, Erasing
 from attncompare.models.fillers import Kind, common, written
@@ -20,6 +19,8 @@ from attncompare.models.question import PairText
 from attncompare.models.readout import Readout
 
 Method = Literal["integrated_gradients", "gradient_x_input", "saliency", "occlusion"]
+
+Baseline = Literal["auto", "pad", "mask", "unk", "eos", "zero"]
 
 AUTO: tuple[Kind, ...] = ("pad", "eos", "unk")
 """What ``auto`` tries, in this order, as a baseline."""
@@ -37,23 +38,11 @@ class Scores:
     """How integrated gradients went."""
 
 
-def judge(method: Any, baseline: Any, erasing: Any) -> None:
-    """Raises BadInput for options that there are not."""
-    baselines = ("auto", "zero", *get_args(Kind))
-    for name, value, known in (
-        ("method", method, get_args(Method)),
-        ("baseline", baseline, baselines),
-        ("erasing", erasing, get_args(Erasing)),
-    ):
-        if value not in known:
-            raise BadInput(f"There is no {name} {value!r:.40}: choose {', '.join(map(repr, known))}.")
-
-
 class Scorer:
     """Scores the units of a question by one method, in the same way in both models."""
 
     def __init__(
-        self, pair: Pair, question: PairText, readout: Readout, method: Method, *, baseline: str, erasing: Erasing
+        self, pair: Pair, question: PairText, readout: Readout, method: Method, *, baseline: Baseline, erasing: Erasing
     ) -> None:
         """Raises BadInput where the models have no such baseline or mask."""
         self._pair, self._question, self._readout, self._method = pair, question, readout, method

@@ -113,15 +113,15 @@ def embedded(
             text = layer(inputs[ids])[0]
             others = {key: value for key, value in inputs.items() if key != ids}
             found = Embedded(pair, side, name, readout, argument, others, text)
-            difference = float((found.logits(text[None]) - expected).abs().max() / expected.abs().max())
+            difference = float((found.logits(text[None]) - expected).abs().max())
         except FAILURES:
             raise UnsupportedModel(
                 f"{side.info.model_class} takes no embeddings, so it has no gradients: {REMAINS}."
             ) from None
-    if not difference <= SAME:
+    if not difference <= SAME * (largest := float(expected.abs().max())):
         raise UnsupportedModel(
-            f"{side.info.model_class} computes something else from embeddings than from tokens (off by {difference:.2g} of "
-            f"its largest logit), so its gradients mean nothing: {REMAINS}."
+            f"{side.info.model_class} computes something else from embeddings than from tokens (off by {difference:.2g}, its "
+            f"largest logit is {largest:.2g}), so its gradients mean nothing: {REMAINS}."
         )
     return found
 
@@ -176,7 +176,7 @@ def integrated(of: Embedded, start: Float[Tensor, "token dim"], tell: Progress) 
     Raises:
         UnsupportedModel: the model gives no gradients.
     """
-    output, floor = of.values(torch.stack((of.text, start))).tolist()
+    output, floor = (float(of.values(ends[None])[0]) for ends in (of.text, start))  # some classifiers take one row only
     for steps in STEPS:
         found = Integrated(_integral(of, start, steps, tell), output, floor, steps)
         if found.converged:

@@ -17,7 +17,7 @@ from attncompare.attention import Progress
 from attncompare.models.checkpoint import LocalRule
 from attncompare.models.erasing import Erasing
 from attncompare.models.pair import Pair
-from attncompare.ui.pace import READING
+from attncompare.models.passes import IN_BATCHES
 from attncompare.ui.questions import Question, ready
 from attncompare.ui.sought import Sought, chosen
 from attncompare.ui.work import considerate
@@ -82,6 +82,6 @@ def ask_value_zeroing(asked: Question, local: LocalRule, progress: Progress) -> 
 
 @contextmanager
 def _lent(asked: Question, local: LocalRule, progress: Progress) -> Iterator[tuple[Pair, Progress]]:
-    """The pair, and progress that lets others use it between batches; while a text is read for the cache it is kept."""
+    """The pair, and progress that lets others use it between batches; while anything is made for a cache it is kept."""
     with ready(asked, local, progress, MAX_TOKENS) as pair:
-        yield pair, considerate(progress, lambda step: step not in READING)
+        yield pair, considerate(progress, lambda step: step.startswith(IN_BATCHES))
