@@ -15,7 +15,7 @@ from attncompare.ui.causes import ask_ablation, ask_attribution, ask_erasure, as
 from attncompare.ui.endpoints import ONE_BY_ONE, errors_as_text, reported, sent
 from attncompare.ui.questions import question
 from attncompare.ui.reading import sent_reading
-from attncompare.ui.sought import chosen, ranked, referred, sought
+from attncompare.ui.sought import ranked, referred, sought
 
 
 def cause_endpoints(local: LocalRule) -> None:
@@ -53,15 +53,13 @@ def cause_endpoints(local: LocalRule) -> None:
             attribution, of both marks on each token, and of the agreement.
         """
         with errors_as_text():
-            over = chosen("overlay", overlay)
-            judged(over)
-            about, how = sought(answer, against), [chosen("method", method), chosen("baseline", baseline)]
-            asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_attribution(asked, local, reported(), about, *how, chosen("erasing", erasing))
+            judged(overlay)
+            about, asked = sought(answer, against), question(base, tuned, text, sent_reading(reading))
+            found = ask_attribution(asked, local, reported(), about, method, baseline, erasing)
             return (
                 found.to_dict(),
                 sent("attribution", plots.attribution(found)),
-                sent("overlay", plots.overlay(found, **overlaid(found, over))),
+                sent("overlay", plots.overlay(found, **overlaid(found, overlay))),
                 sent("agreement", plots.agreement(found)),
             )
 
@@ -93,9 +91,9 @@ def cause_endpoints(local: LocalRule) -> None:
             Comprehensiveness and sufficiency of each ranking with their curves, and a PNG picture of them.
         """
         with errors_as_text():
-            about, how, many = sought(answer, against), chosen("erasing", erasing), ranked(draws, seed)
+            about, many = sought(answer, against), ranked(draws, seed)
             asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_erasure(asked, local, reported(), about, how, *many)
+            found = ask_erasure(asked, local, reported(), about, erasing, *many)
             return found.to_dict(), sent("erasure", plots.erasure(found))
 
     def patching(
@@ -123,9 +121,8 @@ def cause_endpoints(local: LocalRule) -> None:
             and the effects as grids.
         """
         with errors_as_text():
-            about, which = sought(answer, against), chosen("what", what)
-            asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_patching(asked, local, reported(), about, which)
+            about, asked = sought(answer, against), question(base, tuned, text, sent_reading(reading))
+            found = ask_patching(asked, local, reported(), about, what)
             return found.to_dict(), sent("scatter", plots.scatter(found)), sent("patching", plots.patching(found))
 
     def ablation(
@@ -155,9 +152,9 @@ def cause_endpoints(local: LocalRule) -> None:
             Effects of every head, of every layer and of all heads, in both models, and a PNG picture of them.
         """
         with errors_as_text():
-            about, which, others = sought(answer, against), chosen("how", how), referred(references)
+            about, others = sought(answer, against), referred(references)
             asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_ablation(asked, local, reported(), about, which, others)
+            found = ask_ablation(asked, local, reported(), about, how, others)
             return found.to_dict(), sent("ablation", plots.ablation(found))
 
     def value_zeroing(

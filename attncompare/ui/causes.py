@@ -5,32 +5,39 @@ Each takes hundreds of forward passes, so the models are lent to whoever asks fo
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
-from attncompare.analyses.ablation import Ablation, ablation
-from attncompare.analyses.attribution import Attribution, attribution
+from attncompare.analyses.ablation import Ablating, Ablation, ablation
+from attncompare.analyses.attribution import Attribution, Method, attribution
 from attncompare.analyses.erasure import Erasure, erasure
 from attncompare.analyses.mixing import value_zeroing
-from attncompare.analyses.patching import Patching, patching
+from attncompare.analyses.patching import Patching, Swapped, patching
 from attncompare.analyses.routes import Routes
 from attncompare.attention import Progress
 from attncompare.models.checkpoint import LocalRule
+from attncompare.models.erasing import Erasing
 from attncompare.models.pair import Pair
 from attncompare.models.passes import IN_BATCHES
 from attncompare.ui.questions import Question, ready
-from attncompare.ui.sought import Sought
+from attncompare.ui.sought import Sought, chosen
 from attncompare.ui.work import considerate
+
+Baseline = Literal["auto", "pad", "mask", "unk", "eos", "zero"]
 
 MAX_TOKENS = 512
 """Longest text that visitors and clients may ask this about; Python and the command line have no such limit."""
 
 
 def ask_attribution(
-    asked: Question, local: LocalRule, progress: Progress, about: Sought, method: Any, baseline: str, erasing: Any
+    asked: Question, local: LocalRule, progress: Progress, about: Sought, method: Any, baseline: Any, erasing: Any
 ) -> Attribution:
     """How much each token moves the answer of both models."""
+    how = {
+        "method": chosen("method", method, Method),
+        "baseline": chosen("baseline", baseline, Baseline),
+        "erasing": chosen("erasing", erasing, Erasing),
+    }
     with _lent(asked, local, progress) as (pair, tell):
-        how = {"method": method, "baseline": baseline, "erasing": erasing}
         return attribution(
             pair, asked.text, answer=about.answer, against=about.against, progress=tell, **how, **asked.reading
         )
@@ -40,8 +47,8 @@ def ask_erasure(
     asked: Question, local: LocalRule, progress: Progress, about: Sought, erasing: Any, draws: int = 10, seed: int = 0
 ) -> Erasure:
     """Which ranking of the words is faithful."""
+    how: dict[str, Any] = {"erasing": chosen("erasing", erasing, Erasing), "draws": draws, "seed": seed}
     with _lent(asked, local, progress) as (pair, tell):
-        how: dict[str, Any] = {"erasing": erasing, "draws": draws, "seed": seed}
         return erasure(
             pair, asked.text, answer=about.answer, against=about.against, progress=tell, **how, **asked.reading
         )
@@ -49,9 +56,10 @@ def ask_erasure(
 
 def ask_patching(asked: Question, local: LocalRule, progress: Progress, about: Sought, what: Any) -> Patching:
     """What heads swapped between the models do to the answer."""
+    part = chosen("what", what, Swapped)
     with _lent(asked, local, progress) as (pair, tell):
         return patching(
-            pair, asked.text, what=what, answer=about.answer, against=about.against, progress=tell, **asked.reading
+            pair, asked.text, what=part, answer=about.answer, against=about.against, progress=tell, **asked.reading
         )
 
 
@@ -59,8 +67,8 @@ def ask_ablation(
     asked: Question, local: LocalRule, progress: Progress, about: Sought, how: Any, references: tuple[str, ...] = ()
 ) -> Ablation:
     """What switching heads off does to the answer of each model."""
+    options: dict[str, Any] = {"how": chosen("how", how, Ablating), "references": references}
     with _lent(asked, local, progress) as (pair, tell):
-        options: dict[str, Any] = {"how": how, "references": references}
         return ablation(
             pair, asked.text, answer=about.answer, against=about.against, progress=tell, **options, **asked.reading
         )

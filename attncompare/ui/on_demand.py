@@ -16,6 +16,9 @@ from attncompare.ui.work import Step, follow
 
 T = TypeVar("T")
 
+BACKWARDS = 3
+"""Forward passes that one with its gradient takes as long as, roughly."""
+
 IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 """Updates of run and cancel while nothing is running."""
 
@@ -51,14 +54,14 @@ def answer_fields(name: str) -> tuple[gr.Textbox, gr.Textbox]:
     """Which answer is asked about, and against which other."""
     answer = gr.Textbox(
         label="Answer",
-        info="A class by its name, or a next token such as he. Empty: what the tuned model finds likeliest.",
+        info="A class by its name, or a next token such as “he”. Empty: what the tuned model finds likeliest.",
         max_lines=1,
         elem_id=f"{name}-wanted",
         min_width=240,
     )
     against = gr.Textbox(
         label="Against",
-        info="With an answer: another one, whose logit is taken off, such as she.",
+        info="With an answer: another one, whose logit is taken off, such as “she”.",
         max_lines=1,
         elem_id=f"{name}-against",
         min_width=240,
@@ -127,6 +130,6 @@ def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout
     remarks = (f"Asked about: {readout.name}, in {readout.unit}.", *notes)
     listed = "".join(f"<li>{marked(note)}</li>" for note in remarks)
     return (
-        f'<section class="verdict"><p class="lead"><strong>{first}</strong></p><div class="found">{found}</div>'
+        f'<section class="verdict"><p class="lead finding"><strong>{first}</strong></p><div class="found">{found}</div>'
         f'<ul class="notes">{listed}</ul></section>'
     )

@@ -1,7 +1,7 @@
 """What is asked about an answer: what the form says or a client sends, checked. Opens nothing and measures nothing."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from attncompare.errors import BadInput
 from attncompare.ui.reading import seeded, whole
@@ -36,14 +36,14 @@ def sought(answer: Any, against: Any) -> Sought:
     return Sought(_word("answer", answer), _word("against", against))
 
 
-def chosen(name: str, value: Any) -> str:
-    """An option that the analyses know by name.
+def chosen(name: str, value: Any, choices: Any) -> Any:
+    """An option by its name; ``choices`` is the Literal type of all there are.
 
     Raises:
-        BadInput: no string. Whether there is such an option is found later.
+        BadInput: there is no such option.
     """
-    if not isinstance(value, str):
-        raise BadInput(f"Expected {name} to be a string, got {type(value).__name__}.")
+    if value not in (known := get_args(choices)):
+        raise BadInput(f"Expected {name} to be one of {', '.join(map(repr, known))}, got {value!r:.40}.")
     return value
 
 
