@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import attncompare
-from attncompare.analyses.erasure import BINS, RANKINGS, Erasure
-from attncompare.analyses.faithfulness import beyond
-from attncompare.attention import About, Token, frozen
+from attncompare.analyses.asking import Source
+from attncompare.analyses.erasure import BINS, RANKINGS, Erasure, beyond
+from attncompare.attention import About, CheckpointInfo, Token, frozen
 from attncompare.errors import BadInput, PairMismatch
 from attncompare.models.pair import Pair
 from attncompare.models.reading import prepare
@@ -125,7 +125,9 @@ def made(
     """A result of these probabilities on both sides; ``random`` by draw and bin."""
     random = np.full((10, 5), 0.9) if random is None else random
     both: Any = {side: frozen(without) for side in SIDES}
+    info = CheckpointInfo("org/made", None, "0" * 16, "BertModel", "bert", "float32", "cpu", False, "tap")
     return Erasure(
+        source=Source(info, info, " ".join("abcdefghij"), {}),
         about=About(level="word"),
         readout=Readout("logit", "yes", None, "own", (1,), (1,)),
         erasing="delete",
