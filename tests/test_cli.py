@@ -117,6 +117,45 @@ def test_reach_writes_shares_and_links(monkeypatch, tmp_path) -> None:
     assert (tmp_path / "reach.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_value_zeroing_writes_its_routes(monkeypatch, tmp_path, embedded_pair) -> None:
+    assert run(monkeypatch, "value-zeroing", "--text", FILM, "--out", str(tmp_path)) == 0
+    routes, python = np.load(tmp_path / "value-zeroing.npz"), attncompare.value_zeroing(embedded_pair, FILM)
+    np.testing.assert_array_equal(routes["delta"], python.delta)
+    assert routes["tokens"].tolist() == [token.text for token in python.tokens]
+    assert {path.name for path in tmp_path.iterdir()} == {"value-zeroing.npz", "value-zeroing.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "keywords", "others"),
+    [
+        (
+            "attribution",
+            ("--method", "gradient_x_input", "--overlay", "L3.H9"),
+            {"method": "gradient_x_input"},
+            {"attribution-heads.csv", "overlay.png", "agreement.png"},
+        ),
+        ("erasure", ("--erasing", "mask", "--draws", "12", "--draws-seed", "5"),
+         {"erasing": "mask", "draws": 12, "seed": 5}, set()),
+        ("patching", ("--what", "output", "--answer", "positive"), {"what": "output", "answer": "positive"},
+         {"scatter.png"}),
+        ("ablation", ("--how", "mean", "--reference", "A warm picture.", "--answer", "positive", "--against", "negative"),
+         {"how": "mean", "references": ["A warm picture."], "answer": "positive", "against": "negative"}, set()),
+    ],
+)  # fmt: skip
+def test_a_question_about_the_answer_writes_what_python_says(
+    monkeypatch, tmp_path, capsys, embedded_pair, name: str, options, keywords, others: set[str]
+) -> None:
+    text = "A dull film, not a good one."
+    assert run(monkeypatch, name, "--text", text, *options, "--out", str(tmp_path)) == 0
+    python = getattr(attncompare, name)(embedded_pair, text, **keywords)
+    assert json.loads((tmp_path / f"{name}.json").read_text()) == json.loads(json.dumps(python.to_dict()))
+    assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(python.frame())
+    assert capsys.readouterr().out.splitlines() == list(python.answers)
+    pictures = {path for path in tmp_path.iterdir() if path.suffix == ".png"}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.{end}" for end in ("json", "csv", "png")} | others
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+
+
 def test_a_text_can_come_from_a_file_or_from_stdin(monkeypatch, tmp_path, capsys) -> None:
     file = tmp_path / "text.txt"
     file.write_text("Ein Übermaß an Gefühl.", encoding="utf-8-sig")
@@ -181,6 +220,15 @@ def test_the_schema_can_fail(embedded_pair) -> None:
         (("compare", "--text", FILM, "--floor", "3", "--floor-seed", "-1"), "Expected seed to be a whole number"),
         (("compare", "--text", FILM, "--replicate", "./nowhere"), "--replicate './nowhere' can't be used: There is no"),
         (("compare", "--text", FILM, "--replicate", "assets/movie-sentiment/final"), "has the same weights"),
+        (("attribution", "--text", FILM, "--overlay", "everything"), "can't be laid over 'everything'"),
+        (("attribution", "--text", FILM, "--method", "saliency", "--overlay", "L9.H0"), "L9.H0 does not exist"),
+        (("attribution", "--text", FILM, "--answer", "spam"), "no class 'spam'"),
+        (("attribution", "--text", FILM, "--baseline", "eos"), "no end token"),
+        (("erasure", "--text", "film"), "Nothing can be erased"),
+        (("erasure", "--text", FILM, "--draws", "3"), "give 10 to 199"),
+        (("patching", "--text", FILM, "--against", "positive"), "name both, or none"),
+        (("ablation", "--text", FILM, "--answer", "positive", "--against", "positive"), "against itself"),
+        (("value-zeroing", "--text", FILM, "--attention", "cross"), "no attention 'cross'"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_1(monkeypatch, tmp_path, capsys, arguments, message: str) -> None:
@@ -214,6 +262,12 @@ def test_an_unwritable_folder_is_noticed_before_any_work(monkeypatch, tmp_path, 
         (("compare", "--out", ".", "--text", "x", "--attention", "sideways"), "sideways"),
         (("compare", "--out", ".", "--text", "x", "--generate", "me"), "me"),
         (("head", "--out", ".", "--text", "x", "--layer", "0", "--head", "0", "--keys", "5"), "START:STOP"),
+        (("attribution", "--out", ".", "--text", "x", "--method", "guess"), "guess"),
+        (("attribution", "--out", ".", "--text", "x", "--baseline", "guess"), "guess"),
+        (("erasure", "--out", ".", "--text", "x", "--erasing", "guess"), "guess"),
+        (("patching", "--out", ".", "--text", "x", "--what", "guess"), "guess"),
+        (("ablation", "--out", ".", "--text", "x", "--how", "guess"), "guess"),
+        (("ablation", "--out", ".", "--text", "x", "--reference", "y"), "only with --how mean"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(monkeypatch, capsys, arguments, message: str) -> None:
@@ -249,6 +303,11 @@ SHARED = {
         ("compare", {"--floor", "--floor-seed", "--replicate"}),
         ("head", {"--layer", "--head", "--queries", "--keys"}),
         ("reach", set()),
+        ("value-zeroing", set()),
+        ("attribution", {"--method", "--answer", "--against", "--baseline", "--erasing", "--overlay"}),
+        ("erasure", {"--answer", "--against", "--erasing", "--draws", "--draws-seed"}),
+        ("patching", {"--what", "--answer", "--against"}),
+        ("ablation", {"--how", "--reference", "--answer", "--against"}),
     ],
 )
 def test_every_command_has_the_shared_options(monkeypatch, capsys, command: str, own: set[str]) -> None:
@@ -263,5 +322,6 @@ def test_help_of_a_real_process_says_what_it_is_for() -> None:
     command = [sys.executable, "-m", "attncompare", "--help"]
     env = os.environ | {"TERM": "dumb", "COLUMNS": "200"}
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=env).stdout
-    for word in ("compare", "head", "reach", "--version", "embedded pair"):
+    commands = ("compare", "head", "reach", "value-zeroing", "attribution", "erasure", "patching", "ablation")
+    for word in (*commands, "--version", "embedded pair"):
         assert word in shown

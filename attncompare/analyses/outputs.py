@@ -8,6 +8,7 @@ from torch import Tensor
 
 from attncompare.attention import HeadOrigin, OutputKind
 from attncompare.models.pair import Pair, Side
+from attncompare.models.readout import same_words
 
 SHOWN = 10
 """How many answers are listed, likeliest first."""
@@ -46,7 +47,7 @@ def outputs(pair: Pair, base_logits: Tensor | None, tuned_logits: Tensor | None)
         return Outputs("none", (), (), pair.base_head, None, None)
     base, tuned = (logits.double().log_softmax(-1) for logits in (base_logits, tuned_logits))
     answers = _likeliest(pair, pair.base, base), _likeliest(pair, pair.tuned, tuned)
-    if pair.output_kind == "next_token" and not _same_words(pair):
+    if pair.output_kind == "next_token" and not same_words(pair):
         # Number 7 of one vocabulary is another word than number 7 of the other.
         return Outputs(pair.output_kind, *answers, pair.base_head, None, answers[0][0][0] == answers[1][0][0])
     divergence = float(
@@ -60,12 +61,6 @@ def outputs(pair: Pair, base_logits: Tensor | None, tuned_logits: Tensor | None)
         max(divergence, 0.0),
         bool(base.argmax() == tuned.argmax()),
     )
-
-
-def _same_words(pair: Pair) -> bool:
-    """Whether a number means the same token in both models."""
-    base, tuned = pair.base.tokenizer, pair.tuned.tokenizer
-    return base is tuned or base.get_vocab() == tuned.get_vocab()
 
 
 def _likeliest(pair: Pair, side: Side, log_probabilities: Tensor) -> tuple[tuple[str, float], ...]:

@@ -29,7 +29,7 @@ def overlaid(record: Attribution, which: str) -> dict[str, Any]:
     return named
 
 
-def judged(which: str) -> dict[str, Any]:
+def judged(which: Any) -> dict[str, Any]:
     """The same before there is a record: whether such a name can mean anything.
 
     >>> judged("L3.H9")
@@ -40,6 +40,6 @@ def judged(which: str) -> dict[str, Any]:
     """
     if which in ("mean", "rollout"):
         return {"of": which}
-    if found := _HEAD.fullmatch(which.strip()):
+    if isinstance(which, str) and (found := _HEAD.fullmatch(which.strip())):
         return {"of": "head", "layer": int(found[1]), "head": int(found[2])}
     raise BadInput(f"An attribution can't be laid over {which!r:.40}: choose mean, rollout, or a head such as L3.H9.")

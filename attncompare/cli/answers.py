@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 import typer
 
 from attncompare.analyses.ablation import Ablating
-from attncompare.analyses.attribution import Erasing, Method
 from attncompare.analyses.patching import Swapped
+from attncompare.analyses.scores import Method
 from attncompare.cli.files import done, tell, writable, write_json, write_pictures, write_table
 from attncompare.cli.options import Asked, asks
+from attncompare.models.erasing import Erasing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,10 +136,18 @@ def ablation(
     how: Annotated[
         Ablating,
         typer.Option(
-            help="What a head gives when it is off: its mean over the text, nothing (zero), or the plain mean of the values "
-            "that each query may see (uniform)."
+            help="What a head gives when it is off: nothing (zero), its mean, or the plain mean of the values that each "
+            "query may see (uniform)."
         ),
-    ] = "mean",
+    ] = "zero",
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="With --how mean: a text that the mean is over; may be given several times. Left out: this text, so that a "
+            "head keeps what it says everywhere in it.",
+        ),
+    ] = None,
     answer: Wanted = None,
     against: Against = None,
 ) -> None:
@@ -149,8 +158,11 @@ def ablation(
     from attncompare import ablation as ablation_of
     from attncompare import plots
 
+    if reference and how != "mean":
+        raise typer.BadParameter("--reference: only with --how mean, which is over those texts.")
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
-    found = ablation_of(asked.pair(), text, how=how, answer=answer, against=against, progress=tell, **reading)
+    options: dict[str, Any] = {"how": how, "references": reference or (), "answer": answer, "against": against}
+    found = ablation_of(asked.pair(), text, **options, progress=tell, **reading)
     _write(folder, "ablation", found, {"ablation": plots.ablation(found)})
 
 

@@ -13,6 +13,9 @@ from torch import Tensor
 from attncompare.models.pair import Pair, Side, unwrapped
 from attncompare.models.traces import takes
 
+IN_BATCHES = ("changing heads", "erasing from", "integrating the gradients", "zeroing values")
+"""How the names of the steps begin that take batch after batch. Nothing is made for a cache during them."""
+
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 """Tokens of one batch, by device: more are no faster and take more memory."""
 

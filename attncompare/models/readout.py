@@ -110,14 +110,20 @@ def readout(pair: Pair, tuned_logits: Float[Tensor, " label"], answer: str | Non
     return Readout(alone if against is None else "logit_difference", answer, against, pair.base_head, *numbers)
 
 
+def same_words(pair: Pair) -> bool:
+    """Whether a number means the same token in both models."""
+    base, tuned = pair.base.tokenizer, pair.tuned.tokenizer
+    return base is tuned or base.get_vocab() == tuned.get_vocab()
+
+
 def _likeliest(pair: Pair, logits: Float[Tensor, " label"]) -> Readout:
     first, second = logits.topk(2).indices.tolist()
     if pair.output_kind == "label":
         names = pair.labels[first], pair.labels[second]
         return Readout("logit_difference", *names, pair.base_head, (first, second), (first, second))
-    name = str(pair.tuned.tokenizer.decode([first]))
-    token = pair.tuned.tokenizer.convert_ids_to_tokens(first)
-    number = first if pair.base.tokenizer is pair.tuned.tokenizer else _known(pair.base, token)
+    raw = pair.tuned.tokenizer.convert_ids_to_tokens(first)
+    name = str(pair.tuned.tokenizer.decode([first])) or str(raw or f"token {first}")
+    number = first if same_words(pair) else _known(pair.base, raw)
     if number is None:
         raise BadInput(f"The tuned model's likeliest next token, {name!r}, is none of the base's: name an answer.")
     return Readout("log_probability", name, None, pair.base_head, (number,), (first,))

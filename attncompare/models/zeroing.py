@@ -19,6 +19,7 @@ from attncompare.models.layered import Layered, Run
 from attncompare.models.layout import Place
 from attncompare.models.pair import Pair, Side
 from attncompare.models.passes import batches, passed, repeated
+from attncompare.models.routing import FAILURES
 from attncompare.models.tokens import Encoding
 
 Take = Callable[[int, slice, Float[Tensor, "row token dim"]], None]
@@ -66,11 +67,23 @@ def without_values(
                 return replace(call, value=value).output()
 
             with tap.editing(inside, zeroed):
-                take(order.index(number), chunk, run(1 + len(at)))
+                states = _states(side, run, 1 + len(at))
+            take(order.index(number), chunk, states)
             tell("zeroing values", order.index(number) * tokens + chunk.stop, len(order) * tokens)
 
     with torch.no_grad(), layered.visited(visit):
         passed(pair, replace(side, model=layered.model), inputs)
+
+
+def _states(side: Side, run: Run, rows: int) -> Float[Tensor, "row token dim"]:
+    """A block's outputs, if they are hidden states of tokens."""
+    try:
+        states = run(rows)
+    except FAILURES:
+        raise _not_layered(side) from None
+    if states.ndim != 3 or len(states) != rows:
+        raise _not_layered(side)
+    return states
 
 
 def _layered(side: Side, modules: list[torch.nn.Module]) -> Layered:
@@ -82,6 +95,6 @@ def _layered(side: Side, modules: list[torch.nn.Module]) -> Layered:
 
 def _not_layered(side: Side) -> UnsupportedModel:
     return UnsupportedModel(
-        f"{side.info.model_class} doesn't keep its layers in a list of blocks, so they can't be run one by one and there is "
-        "no value zeroing: rollout, attribution, erasure, ablation and patching remain."
+        f"{side.info.model_class} has no list of layers that each make hidden states of tokens, so they can't be run one "
+        "by one and there is no value zeroing: rollout, attribution, erasure, ablation and patching remain."
     )

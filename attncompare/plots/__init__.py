@@ -1,16 +1,31 @@
 """Pictures: a result in, a matplotlib Figure out. A picture never computes a metric, and touches no global state."""
 
+from attncompare.plots.ablation import ablation, ablation_alt
+from attncompare.plots.agreement import agreement, agreement_alt
+from attncompare.plots.attribution import attribution, attribution_alt
 from attncompare.plots.canvas import png
 from attncompare.plots.cells import heads_cell
+from attncompare.plots.erasure import erasure, erasure_alt
 from attncompare.plots.grid import heads, heads_alt
 from attncompare.plots.head import head, head_alt
 from attncompare.plots.layers import layers, layers_alt
 from attncompare.plots.movers import movers, movers_alt
 from attncompare.plots.noise import noise, noise_alt
+from attncompare.plots.overlay import overlay, overlay_alt
+from attncompare.plots.patching import patching, patching_alt
 from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
+from attncompare.plots.scatter import scatter, scatter_alt
 
 __all__ = [
+    "ablation",
+    "ablation_alt",
+    "agreement",
+    "agreement_alt",
+    "attribution",
+    "attribution_alt",
+    "erasure",
+    "erasure_alt",
     "head",
     "head_alt",
     "heads",
@@ -22,9 +37,15 @@ __all__ = [
     "movers_alt",
     "noise",
     "noise_alt",
+    "overlay",
+    "overlay_alt",
+    "patching",
+    "patching_alt",
     "png",
     "reach",
     "reach_alt",
     "rollout",
     "rollout_alt",
+    "scatter",
+    "scatter_alt",
 ]

@@ -50,6 +50,24 @@ def draw_heads(
     log: bool = False,
     quiet: np.ndarray | None = None,
 ) -> None:
+    """The cells of :func:`draw_cells` and their scale of colours, in ``unit``, to the right of them."""
+    image = draw_cells(figure, place, layers, values, scale, limits, sign=sign, outlined=outlined, log=log, quiet=quiet)
+    _color_bar(figure, image, place, unit)
+
+
+def draw_cells(
+    figure: Figure,
+    place: Grid,
+    layers: Sequence[int],
+    values: np.ndarray,
+    scale: Colormap,
+    limits: tuple[float, float],
+    *,
+    sign: bool,
+    outlined: tuple[int, int] | None = None,
+    log: bool = False,
+    quiet: np.ndarray | None = None,
+) -> AxesImage:
     """``values[row, head]`` in cells, rows named by ``layers``; what is NaN is hatched.
 
     ``sign``: numbers carry a plus or minus. ``outlined``: row and head of the cell with a frame. ``log``: the scale of
@@ -72,7 +90,7 @@ def draw_heads(
         _marks(axes, image, values, place, loud)
     if outlined is not None:
         _outline(axes, *outlined)
-    _color_bar(figure, image, place, unit)
+    return image
 
 
 def _gutters(axes: Axes, place: Grid) -> None:
@@ -124,11 +142,17 @@ def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, place: Grid, loud
     colors = image.to_rgba(values)
     points = 8.0 if place.cell_width >= 50 else 7.0
     shown = style(points, ha="center", va="center_baseline")
-    places = decimals(furthest(values))
+    places, room = decimals(furthest(values)), place.cell_width - 2
     for row, head in np.argwhere(np.isfinite(values)).tolist():
-        text = short(values[row, head], places, sign=sign)
+        text = _fitting(values[row, head], places, room, points, sign=sign)
         weight = "bold" if loud[row, head] else "normal"
         axes.text(head, row, text, **{**shown, "color": text_on(colors[row, head]), "fontweight": weight})
+
+
+def _fitting(value: float, places: int, room: float, points: float, *, sign: bool) -> str:
+    """The value with as many decimals as there is room for."""
+    texts = [short(value, fewer, sign=sign) for fewer in range(places, -1, -1)]
+    return next((text for text in texts if width(text, points, DPI) <= room), texts[-1])
 
 
 def _color_bar(figure: Figure, image: AxesImage, place: Grid, unit: str) -> None:

@@ -118,9 +118,9 @@ def decimals(high: float) -> int:
 
 
 def short(value: float, places: int, *, sign: bool = False) -> str:
-    """A number in few characters, ``.05`` or ``+.05``; a plain 0 is exactly 0.
+    """A number in few characters, ``.05`` or ``+.05``; a plain 0 is exactly 0, and what rounds to it has no sign.
 
-    >>> short(0.052, 2), short(-0.052, 2, sign=True), short(0.0, 2), short(0.001, 2), short(12345.0, 0)
+    >>> short(0.052, 2), short(-0.052, 2, sign=True), short(0.0, 2), short(-0.001, 2, sign=True), short(12345.0, 0)
     ('.05', '−.05', '0', '.00', '12k')
     """
     if value == 0:
@@ -128,4 +128,6 @@ def short(value: float, places: int, *, sign: bool = False) -> str:
     text = f"{abs(value):.{places}f}".removeprefix("0") or "0"
     if abs(value) >= 9999.5:
         text = f"{abs(value) / 1000:.0f}k"
+    if not float(f"{value:.{places}f}"):
+        return text
     return ("−" if value < 0 else "+" if sign else "") + text

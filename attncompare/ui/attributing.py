@@ -17,6 +17,7 @@ from attncompare.ui.erasing import ERASING
 from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import numbers, shown, table
 from attncompare.ui.on_demand import (
+    BACKWARDS,
     IDLE,
     RUNNING,
     Controls,
@@ -48,9 +49,6 @@ BASELINES = [
     ("Zero embeddings", "zero"),
 ]
 OVER = [("Mean of all heads", "mean"), ("Rollout", "rollout"), ("One head", "head")]
-
-BACKWARDS = 3
-"""Forward passes that one with its gradient takes as long as, roughly."""
 
 STEPS = 50
 """Of integrated gradients, where they converge at once."""

@@ -15,7 +15,7 @@ from attncompare.ui.causes import ask_ablation, ask_attribution, ask_erasure, as
 from attncompare.ui.endpoints import ONE_BY_ONE, errors_as_text, reported, sent
 from attncompare.ui.questions import question
 from attncompare.ui.reading import sent_reading
-from attncompare.ui.sought import chosen, ranked, sought
+from attncompare.ui.sought import ranked, referred, sought
 
 
 def cause_endpoints(local: LocalRule) -> None:
@@ -53,15 +53,13 @@ def cause_endpoints(local: LocalRule) -> None:
             attribution, of both marks on each token, and of the agreement.
         """
         with errors_as_text():
-            over = chosen("overlay", overlay)
-            judged(over)
-            about, how = sought(answer, against), [chosen("method", method), chosen("baseline", baseline)]
-            asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_attribution(asked, local, reported(), about, *how, chosen("erasing", erasing))
+            judged(overlay)
+            about, asked = sought(answer, against), question(base, tuned, text, sent_reading(reading))
+            found = ask_attribution(asked, local, reported(), about, method, baseline, erasing)
             return (
                 found.to_dict(),
                 sent("attribution", plots.attribution(found)),
-                sent("overlay", plots.overlay(found, **overlaid(found, over))),
+                sent("overlay", plots.overlay(found, **overlaid(found, overlay))),
                 sent("agreement", plots.agreement(found)),
             )
 
@@ -93,9 +91,9 @@ def cause_endpoints(local: LocalRule) -> None:
             Comprehensiveness and sufficiency of each ranking with their curves, and a PNG picture of them.
         """
         with errors_as_text():
-            about, how, many = sought(answer, against), chosen("erasing", erasing), ranked(draws, seed)
+            about, many = sought(answer, against), ranked(draws, seed)
             asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_erasure(asked, local, reported(), about, how, *many)
+            found = ask_erasure(asked, local, reported(), about, erasing, *many)
             return found.to_dict(), sent("erasure", plots.erasure(found))
 
     def patching(
@@ -123,18 +121,18 @@ def cause_endpoints(local: LocalRule) -> None:
             and the effects as grids.
         """
         with errors_as_text():
-            about, which = sought(answer, against), chosen("what", what)
-            asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_patching(asked, local, reported(), about, which)
+            about, asked = sought(answer, against), question(base, tuned, text, sent_reading(reading))
+            found = ask_patching(asked, local, reported(), about, what)
             return found.to_dict(), sent("scatter", plots.scatter(found)), sent("patching", plots.patching(found))
 
     def ablation(
         base: str = "",
         tuned: str = "",
         text: str = "",
-        how: Literal["mean", "zero", "uniform"] = "mean",
+        how: Literal["zero", "mean", "uniform"] = "zero",
         answer: str | None = None,
         against: str | None = None,
+        references: list[str] | None = None,
         reading: dict | None = None,
     ) -> tuple[dict, gr.FileData]:
         """Which heads each model needs: every head switched off in turn, and its importance by gradient.
@@ -143,19 +141,20 @@ def cause_endpoints(local: LocalRule) -> None:
             base: As in /compare.
             tuned: As in /compare.
             text: As in /compare, of at most 512 tokens.
-            how: What a head gives when it is off: its mean over the text, nothing (zero), or the plain mean of the values
-                that each query may see (uniform).
+            how: What a head gives when it is off: nothing (zero), its mean, or the plain mean of the values that each query
+                may see (uniform).
             answer: As in /attribution.
             against: As in /attribution.
+            references: Texts that the mean is over, at most 16; null for this text alone.
             reading: As in /compare.
 
         Returns:
             Effects of every head, of every layer and of all heads, in both models, and a PNG picture of them.
         """
         with errors_as_text():
-            about, which = sought(answer, against), chosen("how", how)
+            about, others = sought(answer, against), referred(references)
             asked = question(base, tuned, text, sent_reading(reading))
-            found = ask_ablation(asked, local, reported(), about, which)
+            found = ask_ablation(asked, local, reported(), about, how, others)
             return found.to_dict(), sent("ablation", plots.ablation(found))
 
     def value_zeroing(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -17,16 +16,14 @@ from attncompare.ui.work import Step, follow
 
 T = TypeVar("T")
 
+BACKWARDS = 3
+"""Forward passes that one with its gradient takes as long as, roughly."""
+
 IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 """Updates of run and cancel while nothing is running."""
 
 RUNNING: dict[str, Any] = {"concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Of every event that runs one; the models go from one to the next between their batches."""
-
-BORROWED = (
-    "The base has no head of its own for this: its numbers come from the base body under the tuned model's head (borrowed), "
-    "and their sizes are not comparable with the tuned model's."
-)
 
 
 @dataclass(frozen=True)
@@ -57,14 +54,14 @@ def answer_fields(name: str) -> tuple[gr.Textbox, gr.Textbox]:
     """Which answer is asked about, and against which other."""
     answer = gr.Textbox(
         label="Answer",
-        info="A class by its name, or a next token such as he. Empty: what the tuned model finds likeliest.",
+        info="A class by its name, or a next token such as “he”. Empty: what the tuned model finds likeliest.",
         max_lines=1,
         elem_id=f"{name}-wanted",
         min_width=240,
     )
     against = gr.Textbox(
         label="Against",
-        info="With an answer: another one, whose logit is taken off, such as she.",
+        info="With an answer: another one, whose logit is taken off, such as “she”.",
         max_lines=1,
         elem_id=f"{name}-against",
         min_width=240,
@@ -86,7 +83,8 @@ def downloads(*names: str) -> list[gr.DownloadButton]:
     """A button for each file."""
     with gr.Row(elem_classes=["asking"]):
         return [
-            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=140, size="md") for name in names
+            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=60 + 9 * len(name), size="md")
+            for name in names
         ]
 
 
@@ -125,12 +123,13 @@ def estimated(answer: Answer, passes: float) -> str:
     return estimate_html(round(passes), len(answer.comparison.tokens), answer.pass_seconds)
 
 
-def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout | None = None) -> str:
-    """What was found in sentences, the first one emphasised; what was asked; what a reader should know."""
+def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout) -> str:
+    """What was found, a sentence a line, the first one emphasised; what was asked; what a reader should know."""
     first, *more = map(marked, answers)
-    asked = "" if readout is None else f'<p class="reading">Asked about: {escape(readout.name)}, in {readout.unit}.</p>'
-    borrowed = readout is not None and readout.base_head == "borrowed" and not any("borrowed" in note for note in notes)
-    remarks = [BORROWED, *notes] if borrowed else notes
-    lines = "".join(f"<li>{marked(note)}</li>" for note in remarks)
-    listed = f'<ul class="notes">{lines}</ul>' if lines else ""
-    return f'<section class="verdict"><p class="lead"><strong>{first}</strong> {" ".join(more)}</p>{asked}{listed}</section>'
+    found = "".join(f"<p>{sentence}</p>" for sentence in more)
+    remarks = (f"Asked about: {readout.name}, in {readout.unit}.", *notes)
+    listed = "".join(f"<li>{marked(note)}</li>" for note in remarks)
+    return (
+        f'<section class="verdict"><p class="lead finding"><strong>{first}</strong></p><div class="found">{found}</div>'
+        f'<ul class="notes">{listed}</ul></section>'
+    )

@@ -10,6 +10,9 @@ from attncompare.attention import Progress
 READING = ("reading the base", "reading the tuned model")
 """Steps of a comparison that report each layer of one forward pass."""
 
+BATCHED = 0.5
+"""What a pass takes in a batch, as a share of what it takes alone: a quarter for a sentence, nearly all of it for a page."""
+
 _LATEST: "OrderedDict[str, float]" = OrderedDict()
 _KEPT = 16
 
@@ -55,7 +58,7 @@ def estimate_html(passes: int, tokens: int, seconds: float | None) -> str:
     work = f"about {_rounded(passes):,} forward passes of {tokens:,} tokens, both models together"
     if seconds is None:
         return f'<p class="reading">{escape(work.capitalize())}.</p>'
-    return f'<p class="reading">{escape(f"Roughly {duration(passes * seconds)}: {work}")}.</p>'
+    return f'<p class="reading">{escape(f"Roughly {duration(passes * seconds * BATCHED)}: {work}")}.</p>'
 
 
 def duration(seconds: float) -> str:

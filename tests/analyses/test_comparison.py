@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -34,6 +34,14 @@ def question(request, tmp_path_factory, embedded_pair) -> tuple[attncompare.Pair
 @pytest.fixture(scope="module")
 def result(question) -> Comparison:
     return compare(*question)
+
+
+@pytest.fixture
+def forgotten(question) -> Iterator[None]:
+    """Nothing is kept of the text; the tests that come after find it kept again, whatever their order."""
+    TRACES.drop(lambda key: True)
+    yield
+    compare(*question)
 
 
 def dense(side, text: str) -> list[Tensor]:
@@ -190,10 +198,9 @@ def test_frame_and_json_carry_the_same_numbers(result: Comparison) -> None:
         assert parts == pytest.approx(entry["jsd_bits"], abs=1e-7)
 
 
-def test_a_long_text_takes_the_streaming_way_to_the_same_numbers(question, result, monkeypatch) -> None:
+def test_a_long_text_takes_the_streaming_way_to_the_same_numbers(question, result, forgotten, monkeypatch) -> None:
     """Nothing is kept, layers are dropped as they are visited, and a head's map costs two more passes."""
     pair, text = question
-    TRACES.drop(lambda key: True)
     monkeypatch.setattr(traces, "TRACE_LIMIT_BYTES", 0)
     streamed = compare(pair, text)
     for name in COLUMNS:
@@ -204,10 +211,9 @@ def test_a_long_text_takes_the_streaming_way_to_the_same_numbers(question, resul
     assert maps.jsd_bits == pytest.approx(float(result.heads["jsd_bits"][1, 2]), abs=1e-6)
 
 
-def test_progress_counts_up_and_can_stop_the_work(question) -> None:
+def test_progress_counts_up_and_can_stop_the_work(question, forgotten) -> None:
     pair, text = question
     layers = len(pair.stacks["self"].layers)
-    TRACES.drop(lambda key: True)
     seen: list[tuple[str, int, int]] = []
 
     def stop(step: str, done: int, total: int) -> None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import attncompare
-from attncompare.analyses.erasure import BINS, RANKINGS, Erasure
-from attncompare.analyses.faithfulness import beyond
-from attncompare.attention import About, Token, frozen
+from attncompare.analyses.asking import Source
+from attncompare.analyses.erasure import BINS, RANKINGS, Erasure, beyond
+from attncompare.attention import About, CheckpointInfo, Token, frozen
 from attncompare.errors import BadInput, PairMismatch
 from attncompare.models import gradients
 from attncompare.models.pair import Pair
@@ -130,7 +130,9 @@ def made(
     """A result of these probabilities on both sides; ``random`` by draw and bin."""
     random = np.full((10, 5), 0.9) if random is None else random
     both: Any = {side: frozen(without) for side in SIDES}
+    info = CheckpointInfo("org/made", None, "0" * 16, "BertModel", "bert", "float32", "cpu", False, "tap")
     return Erasure(
+        source=Source(info, info, " ".join("abcdefghij"), {}),
         about=About(level="word"),
         readout=Readout("logit", "yes", None, "own", (1,), (1,)),
         erasing="delete",
@@ -226,6 +228,11 @@ def test_sentences_say_which_ranking_lies_beyond_every_random_order() -> None:
     assert lost.answers[2] == "Tuning made attention and integrated gradients no better than chance."
     gained = replace(found, without={"base": weak, "tuned": found.without["tuned"]})
     assert gained.answers[2] == "Tuning made attention and integrated gradients faithful beyond chance."
+    borrowed = replace(gained, readout=replace(found.readout, base_head="borrowed"))
+    assert borrowed.answers[2] == (
+        "Faithful beyond chance: attention and integrated gradients in the tuned model alone; but the base has no head of "
+        "its own to be faithful to."
+    )
     neither = replace(found, without={"base": weak, "tuned": weak})
     assert neither.answers[2] == "In neither model is any ranking faithful beyond chance."
 

@@ -26,9 +26,11 @@ def client(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(page.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
 
 
-def test_there_are_five_endpoints_and_no_other(client: Client) -> None:
+def test_there_are_ten_endpoints_and_no_other(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
-    assert set(described["named_endpoints"]) == {"/compare", "/head", "/rollout", "/reach", "/noise"}
+    of_attention = {"/compare", "/head", "/rollout", "/reach", "/noise", "/value_zeroing"}
+    of_answers = {"/attribution", "/erasure", "/patching", "/ablation"}
+    assert set(described["named_endpoints"]) == of_attention | of_answers
     assert not described["unnamed_endpoints"]
 
 
@@ -41,6 +43,13 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
         "/rollout": ["base", "tuned", "text", "token", "reading"],
         "/reach": ["base", "tuned", "text", "reading"],
         "/noise": ["base", "tuned", "text", "draws", "seed", "replicates", "reading"],
+        "/value_zeroing": ["base", "tuned", "text", "reading"],
+        "/attribution": [
+            *("base", "tuned", "text", "method", "answer", "against", "baseline", "erasing", "overlay", "reading"),
+        ],
+        "/erasure": ["base", "tuned", "text", "answer", "against", "erasing", "draws", "seed", "reading"],
+        "/patching": ["base", "tuned", "text", "what", "answer", "against", "reading"],
+        "/ablation": ["base", "tuned", "text", "how", "answer", "against", "references", "reading"],
     }
     for told in endpoints.values():
         assert all(parameter["parameter_has_default"] for parameter in told["parameters"])

@@ -1,0 +1,107 @@
+"""Which heads does each model need? Every head switched off in its own model, on demand, and the answer watched."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from attncompare import plots
+from attncompare.analyses.ablation import Ablation
+from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.causes import ask_ablation
+from attncompare.ui.files import numbers, shown, table
+from attncompare.ui.on_demand import (
+    BACKWARDS,
+    IDLE,
+    RUNNING,
+    cancelled,
+    controls,
+    downloads,
+    estimated,
+    file,
+    findings_html,
+    run,
+)
+from attncompare.ui.questions import Answer
+from attncompare.ui.sought import MOST_REFERENCES, referred, sought
+from attncompare.ui.stopping import stops
+from attncompare.ui.theme import DRAWING, PICTURE, PRIVATE
+
+HOW = [("Nothing", "zero"), ("Its mean", "mean"), ("The mean of all values", "uniform")]
+
+ABOUT = """<div class="tab-intro part"><h2>Which heads each model needs</h2>
+<p class="reading">Every head is switched off in turn, in its own model, and the answer is read again; beside it stands how
+steeply the answer changes when a head is turned down a little.
+<cite>Michel et al. 2019, Are sixteen heads really better than one?</cite></p></div>"""
+
+
+def passes(layers: int, heads: int) -> int:
+    """Forward passes for switching off in both models, each head, each layer and all, and for the gradients."""
+    return 2 * (layers * heads + layers + 1 + BACKWARDS)
+
+
+def start(answer: Answer | None) -> tuple[Any, ...]:
+    """A new answer: updates of estimate, results, run, cancel and status. What was found before is of another text."""
+    if answer is None:
+        return (gr.skip(),) * 5
+    said = estimated(answer, passes(*answer.comparison.heads["jsd_bits"].shape))
+    return said, gr.update(visible=False), *IDLE, ""
+
+
+def ablate(
+    local: LocalRule, answer: Answer | None, wanted: str, against: str, how: str, lines: str | None
+) -> Iterator[tuple[Any, ...]]:
+    """Switch heads off: updates of findings, picture and two files, then as :func:`attncompare.ui.on_demand.run`.
+
+    ``lines`` are texts that the mean is over, one a line.
+    """
+    if answer is not None:
+        texts = [line for line in (lines or "").splitlines() if line.strip()] if how == "mean" else None
+        yield from run(
+            lambda progress: ask_ablation(
+                answer.question, local, progress, sought(wanted, against), how, referred(texts)
+            ),
+            show,
+            4,
+        )
+
+
+def show(found: Ablation) -> tuple[Any, ...]:
+    """Updates of findings, grids and two files."""
+    return (
+        findings_html(found.answers, found.notes, found.readout),
+        shown("ablation", plots.ablation(found), plots.ablation_alt(found)),
+        file(numbers("ablation", found.to_dict())),
+        file(table("ablation", found.frame())),
+    )
+
+
+def ablating_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
+    """The part of the tab; ``fields`` say which answer is asked about."""
+    gr.HTML(ABOUT)
+    with gr.Row(elem_classes=["controls"], equal_height=False):
+        how = gr.Radio(HOW, value="zero", label="A head that is off gives", elem_id="off", min_width=280)
+        references = gr.Textbox(
+            label="Texts that the mean is over",
+            info=f"One a line, up to {MOST_REFERENCES}. Empty: this text, so a head keeps what it says all over it.",
+            lines=2,
+            max_lines=8,
+            visible=False,
+            elem_id="references",
+            min_width=280,
+        )
+    buttons = controls("ablate", "Switch heads off")
+    with gr.Column(visible=False) as results:
+        said = gr.HTML(elem_id="ablation-answer")
+        picture = gr.Image(elem_id="ablation", **PICTURE)
+        files = downloads("ablation.json", "ablation.csv")
+    ran = buttons.go.click(
+        partial(ablate, local),
+        [answer, *fields, how, references],
+        [said, picture, *files, results, *buttons.ending],
+        **RUNNING,
+    )
+    how.input(lambda how: gr.update(visible=how == "mean"), how, references, queue=False, **PRIVATE)
+    answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
+    stops(buttons.stop, [ran], cancelled, None, buttons.ending)
