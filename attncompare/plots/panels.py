@@ -20,7 +20,7 @@ _ABOVE = 98  # name of a panel, a line below it, names of heads
 _BELOW = 72  # a scale with its numbers
 _AWAY, _BARS, _VALUE = 16, 74, 62  # from the cells to the bars of layers, their width, room for their numbers
 _GAP = 26
-_LEAST = 300  # width of a grid under which its scale would not fit
+_LEAST = 440  # width of a grid under which its scale would not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def draw_row(
         figure.axes[-1].set_label(panel.name)
         write(figure, cells.left, corner[1] + 24, panel.name, points=10, color=panel.color, fontweight="bold")
         write(figure, cells.left, corner[1] + 52, panel.under, color=MUTED)
-        span = min(place.pitch, max(cells.width, _LEAST))
-        color_bar(figure, (cells.left, cells.top + cells.height + 12, span), panel.scale, panel.limits, panel.meaning)
+        scale = cells.left, cells.top + cells.height + 12, place.pitch
+        color_bar(figure, scale, panel.scale, panel.limits, panel.meaning)
         if panel.layers is not None:
             _margin(figure, cells, panel.layers, panel.layers_far, panel.name)
 

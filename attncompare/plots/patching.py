@@ -57,7 +57,8 @@ def patching_alt(record: Patching) -> str:
         f"{asked(record)}, in {record.readout.unit}."
     ]
     for direction in _DIRECTIONS:
-        said.append(f"{_name(record, direction)}: {_all(record, direction)}; largest {_largest(record, direction)}.")
+        name = _name(record, direction)
+        said.append(f"{name[0].upper()}{name[1:]}: {_all(record, direction)}; largest {_largest(record, direction)}.")
     return " ".join(part for part in (*said, *record.notes, holes(record.layers), about.remark()) if part)
 
 
