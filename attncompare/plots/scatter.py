@@ -11,24 +11,23 @@ from matplotlib.patheffects import withStroke
 
 from attncompare.analyses.patching import Patching
 from attncompare.attention import head_name
-from attncompare.plots.canvas import DPI, LINE, PAD, box, card, footer, lines, style, write
+from attncompare.plots.canvas import DPI, LINE, PAD, SMALL, box, card, footer, lines, style, write
 from attncompare.plots.cells import holes
 from attncompare.plots.colors import INK, LINE_COLOR, MUTED
-from attncompare.plots.labels import width
+from attncompare.plots.labels import widest, width
 from attncompare.plots.opening import opening
 from attncompare.plots.placing import Box, placed
 from attncompare.plots.readouts import asked
-from attncompare.plots.scatter_marks import KINDS, ORDER, diameters, draw_key, key_height, ranked
+from attncompare.plots.scatter_marks import KINDS, MANY, ORDER, diameters, draw_key, key_height, ranked
 from attncompare.plots.scope import scope
 from attncompare.plots.wording import signed
 
 _CARD = 1000
-_LEFT, _BELOW = 84, 92  # room for the axes
+_NAME, _BELOW = 40, 92  # room for the name of the axis on the left, and for the axis below
 _PLOT = 620
 _NAMED = {"changed and matters": 10, "changed but idle": 6, "unchanged but critical": 8, "neither": 3}
 """Heads of each verdict that get a name in the plot, at most."""
 _POINTS = 8.0
-_KEPT_FREE = 400  # marks
 
 
 def scatter(record: Patching) -> Figure:
@@ -47,10 +46,13 @@ def scatter(record: Patching) -> Figure:
     figure = card(_CARD, end + LINE * len(below) + PAD - 8)
     head.draw(figure)
     draw_key(figure, record, head.end)
-    axes = box(figure, PAD + _LEFT, top, _CARD - 2 * PAD - _LEFT - 8, _PLOT)
-    axes.set_label("heads")
     x, y = record.jsd_bits, np.abs(record.heads["into_tuned"])
-    _axes(axes, record, x, y)
+    highest = _highest(x), _highest(y)
+    ticks = _ticks(highest[0]), _ticks(highest[1])
+    left = PAD + _NAME + widest((f"{tick:g}" for tick in ticks[1]), SMALL, DPI)
+    axes = box(figure, left, top, _CARD - PAD - left - 8, _PLOT)
+    axes.set_label("heads")
+    _axes(axes, record, ticks, highest)
     shown = np.isfinite(x) & np.isfinite(y)
     size = diameters(record)
     taken = _regions(axes, record, _boxes(axes, x[shown], y[shown], size[shown]))
@@ -92,29 +94,29 @@ def _described(record: Patching, row: int, head: int) -> str:
     )
 
 
-def _axes(axes: Axes, record: Patching, x: np.ndarray, y: np.ndarray) -> None:
-    """Square-root scales from 0, with round ticks."""
-    for values, name in ((x, "x"), (y, "y")):
-        known = values[np.isfinite(values)]
-        high = float(known.max(initial=0)) or 1.0
-        axis = axes.xaxis if name == "x" else axes.yaxis
+def _axes(axes: Axes, record: Patching, ticks: tuple[list[float], list[float]], highest: tuple[float, float]) -> None:
+    """Square-root scales from 0, with room above the highest values."""
+    for index, (name, axis) in enumerate((("x", axes.xaxis), ("y", axes.yaxis))):
         getattr(axes, f"set_{name}scale")("function", functions=(_root, np.square))
-        getattr(axes, f"set_{name}lim")(0, high * (1.12 if name == "x" else 1.22))
-        ticks = _ticks(high)
-        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks], **style(color=MUTED))
+        getattr(axes, f"set_{name}lim")(0, highest[index] * (1.12, 1.22)[index])
+        axis.set_ticks(ticks[index], [f"{tick:g}" for tick in ticks[index]], **style(color=MUTED))
         axis.set_ticks([], minor=True)
     axes.tick_params(length=0, pad=6, which="both")
     axes.grid(True, color=LINE_COLOR, linewidth=0.4, zorder=0)
     axes.set_axisbelow(True)
     axes.spines[["left", "bottom"]].set(visible=True, color=MUTED, linewidth=0.8)
     figure = axes.get_figure()
-    pixels = axes.get_window_extent()
-    down = figure.bbox.height
+    pixels, down = axes.get_window_extent(), axes.get_figure().bbox.height
     write(figure, pixels.x1, down - pixels.y0 + 62, "how far the head moved: divergence, bits →", color=INK, ha="right")
     write(
-        figure, pixels.x0 - 66, down - pixels.y1, f"its effect on the answer, {record.readout.unit} →", color=INK,
+        figure, PAD + 8, down - pixels.y1, f"its effect on the answer, {record.readout.unit} →", color=INK,
         rotation=90, ha="center", va="top",
     )  # fmt: skip
+
+
+def _highest(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.max(initial=0)) or 1.0
 
 
 def _root(values: np.ndarray) -> np.ndarray:
@@ -133,11 +135,11 @@ def _ticks(high: float) -> list[float]:
 
 
 def _border(values: np.ndarray, beyond: np.ndarray) -> float:
-    """Between the smallest value beyond and the largest that is not; NaN where no value is beyond."""
-    if not beyond.any():
-        return float("nan")
+    """Between the smallest value beyond and the largest that is not; NaN where there are none of either."""
     rest = values[~beyond & np.isfinite(values)]
-    return float((values[beyond].min() + rest.max(initial=0)) / 2)
+    if not beyond.any() or not rest.size:
+        return float("nan")
+    return float((values[beyond].min() + rest.max()) / 2)
 
 
 def _regions(axes: Axes, record: Patching, marks: np.ndarray) -> list[Box]:
@@ -199,13 +201,13 @@ def _boxes(axes: Axes, x: np.ndarray, y: np.ndarray, size: np.ndarray) -> np.nda
 def _names(axes: Axes, record: Patching, x: np.ndarray, y: np.ndarray, size: np.ndarray, taken: list[Box]) -> None:
     """Names of the most important heads of each verdict, with a line to those that stand off; none on ``taken``."""
     cells = [cell for verdict in ORDER for cell in ranked(record, verdict)[: _NAMED[verdict]]]
-    cells = [cell for cell in cells if np.isfinite(x[cell]) and np.isfinite(y[cell])]
+    cells = [cell for cell in cells if np.isfinite(x[cell]) and y[cell] > 0]
     if not cells:
         return
     extent = axes.get_window_extent()
     shown = np.isfinite(x) & np.isfinite(y)
     marks = _boxes(axes, x[shown], y[shown], size[shown])
-    if len(marks) > _KEPT_FREE:  # thousands of small marks can't all be kept free: those that carry a verdict can
+    if len(marks) > MANY:  # thousands of small marks can't all be kept free: those that carry a verdict can
         marks = marks[record.verdicts[shown] != "neither"]
     names = [head_name(record.layers[row], head) for row, head in cells]
     centers = [axes.transData.transform((x[cell], y[cell])) for cell in cells]

@@ -15,6 +15,8 @@ ORDER = ("changed and matters", "changed but idle", "unchanged but critical", "n
 _ROW = 31
 _SMALLEST, _LARGEST = 8.0, 40.0  # diameters of marks, in pixels
 _SPACE = 14
+MANY = 400
+"""Heads beyond which marks are smaller, and only those that carry a verdict are kept free of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,10 @@ def diameters(record: Patching) -> np.ndarray:
     """``[layer, head]``: pixels across each mark; its area grows with what switching the head off does."""
     needed = np.nan_to_num(np.abs(record.critical))
     most = needed.max(initial=0) or 1.0
-    # Where there are thousands of heads the small ones would cover each other.
-    smallest = _SMALLEST if needed.size <= 400 else 5.0
+    # Where there are thousands of heads large marks would cover each other.
+    smallest, quiet, loud = (_SMALLEST, 20, 14) if needed.size <= MANY else (5.0, 12, 10)
     size = np.asarray(np.sqrt(smallest**2 + needed / most * (_LARGEST**2 - smallest**2)))
-    return np.where(
-        record.verdicts == "neither", np.minimum(size, 20 if needed.size <= 400 else 12), np.maximum(size, 14)
-    )
+    return np.where(record.verdicts == "neither", np.minimum(size, quiet), np.maximum(size, loud))
 
 
 def ranked(record: Patching, verdict: str) -> list[tuple[int, int]]:
