@@ -6,15 +6,18 @@
 """
 
 from attncompare.analyses.ablation import Ablation, ablation
-from attncompare.analyses.attribution import Attribution, attribution
+from attncompare.analyses.attributing import attribution
+from attncompare.analyses.attribution import Attribution
 from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach, reach
-from attncompare.analyses.erasure import Erasure, erasure
+from attncompare.analyses.erasing import erasure
+from attncompare.analyses.erasure import Erasure
 from attncompare.analyses.maps import HeadMaps, head_maps
 from attncompare.analyses.mixing import value_zeroing
 from attncompare.analyses.noise import Noise
-from attncompare.analyses.patching import Patching, patching
+from attncompare.analyses.patching import Patching
 from attncompare.analyses.routes import Routes, rollout
+from attncompare.analyses.swapping import patching
 from attncompare.analyses.yardstick import noise
 from attncompare.errors import AttnCompareError
 from attncompare.metrics import METRICS, Metric

@@ -5,12 +5,13 @@ import platform
 
 import torch
 
-from benchmarks import memory, noise, page, peers, pictures, speed
+from benchmarks import matter, memory, noise, page, peers, pictures, speed
 
 PARTS = {
     "speed": speed.table,
     "memory": memory.table,
     "noise": noise.table,
+    "matter": matter.table,
     "peers": peers.table,
     "pictures": pictures.table,
     "page": page.table,
@@ -25,9 +26,10 @@ def main() -> None:
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
     threads = torch.get_num_threads()
-    print(f"torch {torch.__version__}, {platform.machine()}; speed and peers on 1 thread, the rest on {threads}\n")
+    single = ("speed", "matter", "peers")
+    print(f"torch {torch.__version__}, {platform.machine()}; {', '.join(single)} on 1 thread, the rest on {threads}\n")
     for part in chosen:
-        torch.set_num_threads(1 if part in ("speed", "peers") else threads)
+        torch.set_num_threads(1 if part in single else threads)
         PARTS[part]().show()
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attncompare.analyses.asking import asked, require_choice
+from attncompare.analyses.asking import Source, asked, require_choice, source
 from attncompare.attention import About, Progress, frozen, head_name, listed
 from attncompare.errors import UnsupportedModel
 from attncompare.models import edits
@@ -43,6 +43,7 @@ OWN_MEAN = (
 class Ablation:
     """What switching a head off does to the answer of its own model. Arrays are read-only float32."""
 
+    source: Source
     about: About
     readout: Readout
     how: Ablating
@@ -105,6 +106,7 @@ class Ablation:
         """The record as JSON values, ``schema_version`` 1."""
         return {
             "schema_version": SCHEMA_VERSION,
+            "source": self.source.to_dict(),
             "attention": self.about.attention,
             "level": self.about.level,
             "readout": self.readout.to_dict(),
@@ -181,6 +183,7 @@ def ablation(
     if readout.base_head == "borrowed":
         notes.append("The base's effects are under the tuned model's output head (borrowed).")
     return Ablation(
+        source=source(pair, question),
         about=question.about,
         readout=readout,
         how=how,

@@ -1,12 +1,14 @@
 """What attribution, erasure and interventions begin with: a text, read, and the one number asked of both models."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncompare.attention import Progress
+from attncompare.analyses.receipt import versions
+from attncompare.attention import CheckpointInfo, Progress
 from attncompare.errors import BadInput
 from attncompare.models.merged import UnitIndex
 from attncompare.models.pair import Pair, Side
@@ -21,6 +23,38 @@ def require_choice(name: str, value: Any, choices: Any) -> None:
     """Raises BadInput unless ``value`` is one of the values of a Literal type."""
     if value not in get_args(choices):
         raise BadInput(f"There is no {name} {value!r:.40}: choose one of {', '.join(get_args(choices))}.")
+
+
+BORROWED = (
+    "The base answers under the tuned model's head (borrowed): its sizes are not comparable with the tuned model's."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a result comes from."""
+
+    base: CheckpointInfo
+    tuned: CheckpointInfo
+    text: str
+    """As it was asked."""
+    reading: dict[str, Any]
+    """How it was read, as in a comparison."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values, with the versions of the libraries."""
+        return {
+            "base": self.base.to_dict(),
+            "tuned": self.tuned.to_dict(),
+            "text": self.text,
+            "reading": self.reading,
+            "versions": versions(),
+        }
+
+
+def source(pair: Pair, question: PairText) -> Source:
+    """Where a result about this question comes from."""
+    return Source(pair.base.info, pair.tuned.info, question.text, question.to_dict())
 
 
 class Asked(NamedTuple):

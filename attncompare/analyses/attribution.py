@@ -7,35 +7,35 @@ agree is described by a rank correlation, which is no score of how valid either 
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from attncompare.analyses.asking import ask, require_choice
-from attncompare.analyses.looks import Looks, looks
-from attncompare.analyses.restings import BORROWED, answers
-from attncompare.analyses.scores import Baseline, Method, Scorer, Scores
-from attncompare.attention import About, Progress, Token, frozen, listed
-from attncompare.metrics.agreement import FEWEST, kendall_tau_b, top_overlap
-from attncompare.models.erasing import Erasing
-from attncompare.models.gradients import SMALLEST_DIFFERENCE
-from attncompare.models.pair import Pair
-from attncompare.models.question import PairText
-from attncompare.models.reading import Reading, prepare
-from attncompare.models.readout import Readout, SideName, require_outputs
+from attncompare.analyses.asking import Source
+from attncompare.analyses.looks import Looks
+from attncompare.analyses.scores import Method
+from attncompare.analyses.verdict import named
+from attncompare.attention import About, Token, head_name, listed
+from attncompare.models.readout import Readout
 
-TOP_SHARE = 4
-"""The top of a ranking is a quarter of the content tokens, rounded up: by chance a quarter of two tops is the same."""
+SCHEMA_VERSION = 1
+
+SHOWN = 3
+"""Tokens that are named of a ranking."""
+
+CAUTION = (
+    "Attribution is a claim too, against what a token was compared with; that a head looks there describes the head, "
+    "it does not say that attention explains the answer."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
     """How much each token moves the answer of both models. Arrays are read-only float32; NaN: not measured."""
 
+    source: Source
     about: About
     readout: Readout
     method: Method
@@ -76,7 +76,7 @@ class Attribution:
     @property
     def answers(self) -> tuple[str, ...]:
         """What was found, in sentences: the answer first, then what it does not say."""
-        return answers(self)
+        return _rests(self), _changed(self), _heads(self), CAUTION
 
     def frame(self) -> pd.DataFrame:
         """One line per token: text, base, tuned, delta, and what attention (mean) and rollout give it in both models."""
@@ -101,7 +101,8 @@ class Attribution:
         """The record as JSON values, ``schema_version`` 1."""
         heads = self.head_frame().astype(object)
         return {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
+            "source": self.source.to_dict(),
             "attention": self.about.attention,
             "level": self.about.level,
             "readout": self.readout.to_dict(),
@@ -124,119 +125,67 @@ class Attribution:
         }
 
 
-def attribution(
-    pair: Pair,
-    text: str,
-    *,
-    method: Method = "integrated_gradients",
-    answer: str | None = None,
-    against: str | None = None,
-    baseline: Baseline = "auto",
-    erasing: Erasing = "delete",
-    progress: Progress | None = None,
-    **reading: Unpack[Reading],
-) -> Attribution:
-    """What both models' answer rests on.
+def _rests(found: Attribution) -> str:
+    borrowed = " under the tuned model's head (borrowed)" if found.readout.base_head == "borrowed" else ""
+    tuned, base = (
+        _top(found, side, found.outputs[name]) for name, side in (("tuned", found.tuned), ("base", found.base))
+    )
+    return f"The tuned model's {found.readout.name} {tuned}; the base's{borrowed} {base}."
 
-    Args:
-        pair: the models.
-        text: what both read; ``reading`` as in :func:`attncompare.compare`. Of an encoder-decoder attribution is of the
-            source, with ``attention="decoder"`` of what the decoder reads.
-        method: how; gradients are each model's own with respect to its token embeddings, units are sums over their tokens.
-        answer: a class or a next token; the tuned model's likeliest if not given.
-        against: another, whose logit is taken off.
-        baseline: of integrated gradients: ``"pad"``, ``"mask"``, ``"unk"``, ``"eos"`` (that token in place of every token
-            that is not special), ``"zero"`` (zero embeddings), or ``"auto"``: the first of pad, eos, unk that both models
-            have.
-        erasing: of occlusion.
-        progress: called between batches, may raise to stop.
 
-    Raises:
-        BadInput: as compare; an option or answer that there is not; a baseline or mask that the models don't have.
-        PairMismatch: the models' outputs can't be compared.
-        UnsupportedModel: a model gives no gradients, or computes something else from embeddings; occlusion remains.
-    """
-    for name, value, choices in (
-        ("method", method, Method),
-        ("baseline", baseline, Baseline),
-        ("erasing", erasing, Erasing),
-    ):
-        require_choice(name, value, choices)
-    require_outputs(pair)
-    tell = progress or _unheard
-    question = prepare(pair, text, progress=progress, **reading)
-    readout, sides = ask(pair, question, answer, against, progress)
-    scorer = Scorer(pair, question, readout, method, baseline=baseline, erasing=erasing)
-    looking = looks(pair, question, readout, sides, tell)
-    scores = {asked.name: scorer.score(asked, tell) for asked in sides}
-    integrals = {side: found.integral for side, found in scores.items()}
-    units = {side: frozen(found.units) for side, found in scores.items()}
-    tokens = question.key_tokens[: len(question.keys.units)]
-    content = tuple(i for i, token in enumerate(tokens) if not (token.special or token.sink))
-    top = -(-len(content) // TOP_SHARE)
-    agreement = {side: _agreement(looking[side], units[side], content, top) for side in units}
-    return Attribution(
-        about=question.about,
-        readout=readout,
-        method=method,
-        how=scorer.how,
-        tokens=tokens,
-        base=units["base"],
-        tuned=units["tuned"],
-        outputs={asked.name: float(readout.value(asked.logits, asked.name)) for asked in sides},
-        baselines={side: found.baseline if found else math.nan for side, found in integrals.items()},
-        steps={side: found.steps if found else None for side, found in integrals.items()},
-        errors={side: found.error if found else math.nan for side, found in integrals.items()},
-        looks=looking,
-        layers=question.stack.layers,
-        tau={side: found[0] for side, found in agreement.items()},
-        overlap={side: found[1] for side, found in agreement.items()},
-        top=top,
-        content=content,
-        notes=tuple(_notes(question, readout, scores, len(content))),
+def _top(found: Attribution, scores: np.ndarray, output: float) -> str:
+    """What one model's output rests on most, by the size of attribution."""
+    sizes = np.nan_to_num(np.abs(scores))
+    order = [i for i in np.argsort(-sizes, kind="stable")[:SHOWN].tolist() if sizes[i] > 0]
+    if not order:
+        return f"({output:.2f}) rests on no token more than on another"
+    sign = "" if found.method == "saliency" else "+"
+    parts = [f"{named(found.tokens, i)} ({scores[i]:{sign}.2g})" for i in order]
+    return f"({output:.2f}) rests most on {_and(parts)}"
+
+
+def _changed(found: Attribution) -> str:
+    if found.readout.base_head == "borrowed":
+        return (
+            "What a token is worth in the base is not set against the tuned model: the base has no head of its own, "
+            "only its order of tokens can be compared."
+        )
+    delta = np.nan_to_num(found.delta)
+    most = int(np.abs(delta).argmax())
+    if not delta[most]:
+        return "No token is worth more or less to the tuned model than to the base."
+    return (
+        f"Tuning changed {named(found.tokens, most)} most: from {found.base[most]:.2g} to {found.tuned[most]:.2g} "
+        f"{found.readout.unit}."
     )
 
 
-def _agreement(look: Looks, scores: np.ndarray, content: tuple[int, ...], top: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tau-b and overlap of each head's look with the size of attribution over the content, ``[layer, head]``."""
-    shape, at = look.heads.shape[:2], list(content)
-    if not at:
-        blank = frozen(np.full(shape, np.nan))
-        return blank, blank
-    rows = torch.from_numpy(look.heads[..., at]).flatten(0, 1)
-    sizes = torch.from_numpy(np.abs(scores[at]))
-    found = kendall_tau_b(rows, sizes), top_overlap(rows, sizes, top)
-    tau, overlap = (frozen(values.reshape(shape)) for values in found)
-    return tau, overlap
+def _heads(found: Attribution) -> str:
+    base, tuned = found.tau["base"], found.tau["tuned"]
+    both = np.isfinite(base) & np.isfinite(tuned)
+    if not both.any():
+        return "Whether heads look where the answer rests can't be said of so few content tokens."
+    row, head = np.unravel_index(int(np.nan_to_num(tuned, nan=-2).argmax()), tuned.shape)
+    name = head_name(found.layers[row], int(head))
+    closer, further = int((tuned[both] > base[both]).sum()), int((tuned[both] < base[both]).sum())
+    medians = np.median(base[both]), np.median(tuned[both])
+    borrowed = ", where the base's head is borrowed" if found.readout.base_head == "borrowed" else ""
+    looks = f"{name} looks most where the tuned answer rests (tau {tuned[row, head]:.2f})"
+    if not closer + further:
+        return f"{looks}; no head came closer or went away."
+    more, shift = closer - further, medians[1] - medians[0]
+    direction = (
+        "closer to" if more > 0 < shift else "away from" if more < 0 > shift else "neither closer to nor away from"
+    )
+    return (
+        f"{looks}. Tuning brought heads {direction} it: {closer} of {int(both.sum())} agree more, {further} less "
+        f"(median tau {medians[0]:.2f} to {medians[1]:.2f}{borrowed})."
+    )
 
 
-def _notes(question: PairText, readout: Readout, scores: dict[SideName, Scores], content: int) -> Iterator[str]:
-    yield from question.notes
-    if readout.base_head == "borrowed":
-        yield BORROWED
-    for side, found in scores.items():
-        name = "base" if side == "base" else "tuned model"
-        if found.left_out and any(question.keys.unaligned()):
-            yield f"Tokens that the other model doesn't share have {found.left_out:+.2g} of the {name}'s attribution."
-        if found.integral is None or (found.integral.converged and not math.isnan(found.integral.error)):
-            continue
-        if math.isnan(found.integral.error):
-            yield (
-                f"The {name} answers the baseline as it answers the text (they differ by less than {SMALLEST_DIFFERENCE}), "
-                f"so no share of that is missed; the attributions sum to {found.integral.missed:+.1g} more."
-            )
-        else:
-            yield (
-                f"Integrated gradients of the {name} did not converge: after {found.integral.steps} steps they miss "
-                f"{found.integral.error:.0%} of the difference that they explain."
-            )
-    if content < FEWEST:
-        yield f"With {content} content tokens ({FEWEST} are needed) no rank correlation is given."
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _numbers(values: dict[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in values.items()}
-
-
-def _unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

@@ -5,40 +5,41 @@ Comprehensiveness is how far the answer's probability falls without the top word
 erasing anything does something, and a text with holes is none that the models were trained on.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Unpack
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from attncompare.analyses.asking import Asked, ask, require_choice
-from attncompare.analyses.faithfulness import answers
-from attncompare.analyses.looks import looks
-from attncompare.analyses.restings import BORROWED
-from attncompare.analyses.scores import Method, Scorer
-from attncompare.attention import About, Progress, Token, frozen, listed
-from attncompare.errors import BadInput, UnsupportedModel
-from attncompare.models.erasing import Eraser, Erasing, Positions
-from attncompare.models.pair import Pair
-from attncompare.models.question import PairText
-from attncompare.models.reading import Reading, prepare
-from attncompare.models.readout import Readout, require_outputs
+from attncompare.analyses.asking import Source
+from attncompare.analyses.verdict import printable
+from attncompare.attention import About, Token, listed
+from attncompare.models.erasing import Erasing
+from attncompare.models.readout import Readout
+
+SCHEMA_VERSION = 1
 
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 RANKINGS = ("attention", "rollout", "gradient_x_input", "integrated_gradients")
 """By the mean attention and the rollout from where the answer is read, and by signed attribution; each model by its own."""
 
-GRADIENTS: tuple[Method, ...] = ("gradient_x_input", "integrated_gradients")
+NAMES = {
+    "attention": "attention",
+    "rollout": "rollout",
+    "gradient_x_input": "gradient x input",
+    "integrated_gradients": "integrated gradients",
+}
 
-FEWEST_DRAWS, MOST_DRAWS = 10, 199
+CAUTION = (
+    "A text with words missing is none that the models were trained on: only what lies beyond random orders counts."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Erasure:
     """Comprehensiveness and sufficiency of rankings, for both models. Arrays are read-only float32; NaN: not measured."""
 
+    source: Source
     about: About
     readout: Readout
     erasing: Erasing
@@ -82,7 +83,7 @@ class Erasure:
     @property
     def answers(self) -> tuple[str, ...]:
         """What was found, in sentences."""
-        return answers(self)
+        return _best(self, "tuned"), _best(self, "base"), _changed(self), CAUTION
 
     def frame(self) -> pd.DataFrame:
         """One line per side, ranking (random: the mean of its draws) and bin: p without the words and with them alone."""
@@ -98,7 +99,8 @@ class Erasure:
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values, ``schema_version`` 1."""
         return {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
+            "source": self.source.to_dict(),
             "attention": self.about.attention,
             "level": self.about.level,
             "readout": self.readout.to_dict(),
@@ -132,162 +134,44 @@ class Erasure:
         }
 
 
-def erasure(
-    pair: Pair,
-    text: str,
-    *,
-    answer: str | None = None,
-    against: str | None = None,
-    erasing: Erasing = "delete",
-    draws: int = 10,
-    seed: int = 0,
-    progress: Progress | None = None,
-    **reading: Unpack[Reading],
-) -> Erasure:
-    """Erase words in the order of attention, rollout, gradient x input, integrated gradients and ``draws`` random orders.
+def beyond(found: Erasure, side: str) -> list[str]:
+    """The rankings that do better than every random order, by comprehensiveness, the best first."""
+    reached = found.comprehensiveness(side)
+    chance = float(found.random_comprehensiveness(side).max())
+    return [found.rankings[i] for i in np.argsort(-reached, kind="stable").tolist() if reached[i] > chance]
 
-    Args:
-        pair: the models.
-        text: what both read; ``reading`` as in :func:`attncompare.compare`, at level ``word`` whatever the tokenizers: what
-            is left of a word without some of its tokens is another word. Of an encoder-decoder words of the source are
-            erased, with ``attention="decoder"`` those that the decoder reads.
-        answer: the class or next token whose probability is watched; the tuned model's likeliest if not given. Gradients
-            are the readout's, see :func:`attncompare.attribution`.
-        against: another, whose logit is taken off in gradients.
-        erasing: how a word is taken out.
-        draws: random orders, 10 to 199, the same for both models.
-        seed: of the random orders.
-        progress: called between batches, may raise to stop.
 
-    Raises:
-        BadInput: as compare; fewer than two words that could be erased; an option or answer that there is not.
-        PairMismatch: the models' outputs can't be compared.
-    """
-    require_choice("erasing", erasing, Erasing)
-    _judge_draws(draws, seed)
-    if reading.get("level", "word") not in ("auto", "word"):
-        raise BadInput("Erasure is of whole words: leave level out, or give 'word'.")
-    require_outputs(pair)
-    tell = progress or _unheard
-    question = prepare(pair, text, progress=progress, **{**reading, "level": "word"})
-    words = question.key_tokens[: len(question.keys.units)]
-    erasable = tuple(i for i, word in enumerate(words) if not word.special)
-    if len(erasable) < 2:
-        raise BadInput(f"Nothing can be erased from a text of {len(erasable)} word: give one of at least two words.")
-    eraser = Eraser(pair, erasing, decoder=question.attention == "decoder")
-    readout, sides = ask(pair, question, answer, against, progress)
-    scores, notes = _scores(pair, question, readout, sides, erasable, tell)
-    counts = tuple(math.ceil(round(share * len(erasable), 9)) for share in BINS)
-    chance = np.random.default_rng(seed)
-    random = np.stack([chance.permutation(len(erasable)) for _ in range(draws)])
-    found = {}
-    for asked in sides:
-        ranked = np.argsort(-np.stack([*scores[asked.name].values()]), axis=1, kind="stable")
-        found[asked.name] = _watched(eraser, readout, asked, erasable, counts, np.concatenate((ranked, random)), tell)
-    names = tuple(scores["tuned"])
-    return Erasure(
-        about=question.about,
-        readout=readout,
-        erasing=erasing,
-        words=words,
-        erasable=erasable,
-        bins=BINS,
-        counts=counts,
-        rankings=names,
-        scores={side: frozen(np.stack([*rows.values()])) for side, rows in scores.items()},
-        full={side: watched.full for side, watched in found.items()},
-        without={side: frozen(watched.without[: len(names)]) for side, watched in found.items()},
-        only={side: frozen(watched.only[: len(names)]) for side, watched in found.items()},
-        random_without={side: frozen(watched.without[len(names) :]) for side, watched in found.items()},
-        random_only={side: frozen(watched.only[len(names) :]) for side, watched in found.items()},
-        seed=seed,
-        notes=(*question.notes, f"A word is {eraser.how}.", *notes, *_remarks(question, readout, counts)),
+def _best(found: Erasure, side: str) -> str:
+    reached, chance = found.comprehensiveness(side), found.random_comprehensiveness(side)
+    best = int(reached.argmax())
+    borrowed = (
+        " (under the tuned model's head, borrowed)" if side == "base" and found.readout.base_head == "borrowed" else ""
+    )
+    who = "the tuned model" if side == "tuned" else f"the base{borrowed}"
+    random = f"random orders: {chance.mean():.2g}, {chance.min():.2g} to {chance.max():.2g} in {len(chance)} draws"
+    answer = f"p({printable(found.readout.answer)})"
+    falls = f"without its first words {answer} falls by {reached[best]:.2g} on average ({random})"
+    if not (better := beyond(found, side)):
+        return f"In {who} no ranking is more faithful than chance; the best is {NAMES[found.rankings[best]]}: {falls}."
+    others = [NAMES[name] for name in better[1:]]
+    also = f"; so {'does' if len(others) == 1 else 'do'} {_and(others)}" if others else "; no other ranking does"
+    return (
+        f"In {who} {NAMES[better[0]]} is the most faithful ranking: {falls}, which is beyond every one of them{also}."
     )
 
 
-def _judge_draws(draws: Any, seed: Any) -> None:
-    for name, value in (("draws", draws), ("seed", seed)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
-            raise BadInput(f"Expected {name} to be a whole number from 0 up, got {value!r:.40}.")
-    if not FEWEST_DRAWS <= draws <= MOST_DRAWS:
-        raise BadInput(f"{draws} random orders: give {FEWEST_DRAWS} to {MOST_DRAWS}, fewer say too little of chance.")
+def _changed(found: Erasure) -> str:
+    base, tuned = (set(beyond(found, side)) for side in ("base", "tuned"))
+    gained = [NAMES[name] for name in found.rankings if name in tuned - base]
+    lost = [NAMES[name] for name in found.rankings if name in base - tuned]
+    parts = [f"made {_and(gained)} faithful beyond chance"] if gained else []
+    parts += [f"made {_and(lost)} no better than chance"] if lost else []
+    if parts:
+        return f"Tuning {' and '.join(parts)}."
+    if tuned:
+        return "The same rankings are faithful beyond chance in both models."
+    return "In neither model is any ranking faithful beyond chance."
 
 
-def _scores(
-    pair: Pair,
-    question: PairText,
-    readout: Readout,
-    sides: Sequence[Asked],
-    erasable: tuple[int, ...],
-    tell: Progress,
-) -> tuple[dict[str, dict[str, np.ndarray]], tuple[str, ...]]:
-    """Of each side each ranking's scores of the erasable words, and why a ranking is missing."""
-    at, notes, found = list(erasable), [], {}
-    for name, look in looks(pair, question, readout, sides, tell).items():
-        found[name] = {"attention": look.mean[at]}
-        if look.rollout is not None:
-            found[name]["rollout"] = look.rollout[at]
-    try:
-        for method in GRADIENTS:
-            scorer = Scorer(pair, question, readout, method, baseline="auto", erasing="delete")
-            for asked in sides:
-                found[asked.name][method] = np.asarray(scorer.score(asked, tell).units)[at]
-    except (UnsupportedModel, BadInput) as error:
-        for rankings in found.values():
-            for method in GRADIENTS:
-                rankings.pop(method, None)
-        notes.append(f"Without rankings by gradients: {error}")
-    return found, tuple(notes)
-
-
-class _Watched(NamedTuple):
-    """What became of the answer's probability in one model."""
-
-    full: float
-    without: np.ndarray
-    only: np.ndarray
-
-
-def _watched(
-    eraser: Eraser,
-    readout: Readout,
-    asked: Asked,
-    erasable: tuple[int, ...],
-    counts: tuple[int, ...],
-    orders: np.ndarray,
-    tell: Progress,
-) -> _Watched:
-    """The answer's probability on the text; ``[order, bin]`` without the first words of each order and with them only."""
-
-    def tokens(words: np.ndarray) -> Positions:
-        return tuple(token for word in words.tolist() for token in asked.groups[erasable[word]])
-
-    without = [tokens(order[:count]) for order in orders for count in counts]
-    only = [tokens(order[count:]) for order in orders for count in counts]
-    versions = [(), *without, *only]
-    found = eraser.numbers(
-        asked.side, asked.encoding, versions, lambda logits: readout.probability(logits, asked.name), tell
-    )
-    shape = (len(orders), len(counts))
-    return _Watched(
-        float(found[0]),
-        found[1 : 1 + len(without)].reshape(shape).numpy(),
-        found[1 + len(without) :].reshape(shape).numpy(),
-    )
-
-
-def _remarks(question: PairText, readout: Readout, counts: tuple[int, ...]) -> list[str]:
-    said = []
-    if len(set(counts)) < len(counts):
-        said.append(
-            f"The text is short: of the {len(counts)} bins {len(set(counts))} erase different numbers of words."
-        )
-    if any(question.keys.unaligned()):
-        said.append("Tokens that only one model has stay in every version of its text.")
-    if readout.base_head == "borrowed":
-        said.append(BORROWED)
-    return said
-
-
-def _unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 import typer
 
 from attncompare.analyses.ablation import Ablating
-from attncompare.analyses.attribution import Erasing, Method
 from attncompare.analyses.patching import Swapped
+from attncompare.analyses.scores import Method
 from attncompare.cli.files import done, tell, writable, write_json, write_pictures, write_table
 from attncompare.cli.options import Asked, asks
+from attncompare.models.erasing import Erasing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,8 @@ def kendall_tau_b(rows: Float[Tensor, "head token"], reference: Float[Tensor, " 
         return torch.full((heads,), torch.nan, dtype=torch.float64)
     order = torch.sign(reference[:, None] - reference)
     found = [_tau(part, order) for part in rows.split(max(1, CELLS // tokens**2))]
-    return torch.cat(found)
+    unknown = rows.isnan().any(-1) | reference.isnan().any()  # torch.sign makes 0 of NaN
+    return torch.cat(found).masked_fill(unknown, torch.nan)
 
 
 def _tau(rows: Float[Tensor, "head token"], order: Float[Tensor, "token other"]) -> Float[Tensor, " head"]:

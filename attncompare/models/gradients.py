@@ -120,8 +120,8 @@ def embedded(
             ) from None
     if not difference <= SAME * (largest := float(expected.abs().max())):
         raise UnsupportedModel(
-            f"{side.info.model_class} computes something else from embeddings than from tokens (off by {difference:.2g}, its "
-            f"largest logit is {largest:.2g}), so its gradients mean nothing: {REMAINS}."
+            f"{side.info.model_class} computes something else from embeddings than from tokens (off by {difference:.2g}, "
+            f"its largest logit is {largest:.2g}), so its gradients mean nothing: {REMAINS}."
         )
     return found
 

@@ -103,8 +103,9 @@ def readout(pair: Pair, tuned_logits: Float[Tensor, " label"], answer: str | Non
     numbers = [_numbers(pair, side, answer, against) for side in (pair.base, pair.tuned)]
     if any(len(set(side)) < len(side) for side in numbers):
         raise BadInput(f"{answer!r:.60} can't be set against itself: name two answers.")
-    if pair.output_kind == "label":  # as the models spell it
-        answer, against = pair.labels[numbers[0][0]], None if against is None else pair.labels[numbers[0][1]]
+    if pair.output_kind == "label":  # as the models write them
+        answer = pair.labels[numbers[1][0]]
+        against = None if against is None else pair.labels[numbers[1][1]]
     alone: ReadoutKind = "logit" if pair.output_kind == "label" else "log_probability"
     return Readout(alone if against is None else "logit_difference", answer, against, pair.base_head, *numbers)
 

@@ -62,13 +62,16 @@ def ablation_alt(record: Ablation) -> str:
 
 
 def _effects(record: Ablation) -> list[Panel]:
-    base, tuned = record.heads["base"], record.heads["tuned"]
-    far, unit = reach(record, base, tuned), record.readout.unit
+    far, unit = reach(record, record.heads["base"], record.heads["tuned"]), record.readout.unit
     meaning = f"{unit}, without the head minus with it"
+    layers_far = reach(record, *(record.whole_layers[side] for side in ("base", "tuned")))
     panels = [
-        Panel(called(record, side), _under(record, side), color, values, end, meaning, layers=record.whole_layers[side])
-        for side, color, values, end in (("base", BASE, base, far[0]), ("tuned", TUNED, tuned, far[1]))
-    ]
+        Panel(
+            called(record, side), _under(record, side), color, record.heads[side], far[i], meaning,
+            layers=record.whole_layers[side], layers_far=layers_far[i],
+        )
+        for i, (side, color) in enumerate((("base", BASE), ("tuned", TUNED)))
+    ]  # fmt: skip
     delta, borrowed = _delta(record, record.heads), is_borrowed(record)
     under = "share of all effects, tuned − base" if borrowed else "size of effect, tuned − base"
     meaning = "points; red: larger part in tuned" if borrowed else f"{unit}; red: tuned needs it more"

@@ -9,7 +9,7 @@ from attncompare.analyses.attribution import Attribution
 from attncompare.plots.canvas import LINE, PAD, box, card, footer, lines, write
 from attncompare.plots.colors import BASE, GAINED, INK, LOST, MUTED, TUNED
 from attncompare.plots.opening import opening
-from attncompare.plots.readouts import amount, asked, called, is_borrowed, scales, shares
+from attncompare.plots.readouts import amount, asked, called, fixed, is_borrowed, scales, shares
 from attncompare.plots.scope import scope
 from attncompare.plots.token_rows import ROW, TokenRows, draw_lines, draw_names, number, token_rows
 from attncompare.plots.wording import quoted, signed
@@ -125,7 +125,8 @@ def _draw(figure: Figure, rows: TokenRows, column: _Column, x: float, room: floa
         if not np.isfinite(value):
             number(axes, 0, middle, "not measured", 1)
         else:
-            text = _points(value) if column.percent else signed(float(value))
+            plus = "" if low >= 0 else "+"
+            text = _points(value) if column.percent else fixed(float(value), max(high, -low), plus)
             number(axes, value, middle, text if value else "0", -1 if value < 0 else 1)
 
 

@@ -16,7 +16,7 @@ from attncompare.plots.wording import signed
 
 _CARD = 1080
 _LEFT, _GAP = 66, 92  # room for numbers of the axis, between two columns
-_PANEL, _APART = 250, 146  # height of curves, space between two rows
+_PANEL, _APART = 250, 168  # height of curves, space between two rows
 _HEADER = 84
 _SPAN = 0.1  # the least that an axis of probabilities spans, so that noise stays small
 _ROWS = {
@@ -38,7 +38,7 @@ def erasure(record: Erasure) -> Figure:
     head = opening(title, how, _CARD)
     below = lines(_footnote(record), _CARD - 2 * PAD)
     start = head.end + table_height(record) + _HEADER
-    end = start + len(_ROWS) * _PANEL + (len(_ROWS) - 1) * _APART + 84
+    end = start + len(_ROWS) * _PANEL + (len(_ROWS) - 1) * _APART + 100
     figure = card(_CARD, end + LINE * len(below) + PAD - 8)
     head.draw(figure)
     draw_table(figure, record, head.end)
@@ -53,6 +53,8 @@ def erasure(record: Erasure) -> Figure:
             axes = box(figure, x, y, wide, _PANEL)
             axes.set_label(f"{side} {name}")
             _curves(axes, record, side, name)
+            done = "erased" if name == "without" else "kept"
+            write(figure, x + wide, y + _PANEL + 78, f"share of words {done}, and how many", color=MUTED, ha="right")
     footer(figure, end, below)
     return figure
 
@@ -110,11 +112,8 @@ def _axis(axes: Axes, record: Erasure, low: float, high: float) -> None:
     ticks = [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
     ticks = [tick for tick in ticks if low - 1e-9 <= tick <= high + 1e-9]
     axes.set_yticks(ticks, [f"{tick:.2f}" for tick in ticks], **style(color=MUTED))
-    names = [
-        f"{share:.0%}\n{count} {'word' if count == 1 else 'words'}"
-        for share, count in zip(record.bins, record.counts, strict=True)
-    ]
-    axes.set_xticks(range(len(names) + 1), ["0%", *names], **style(7.5, MUTED))
+    names = [f"{share:.0%}\n{count}" for share, count in zip(record.bins, record.counts, strict=True)]
+    axes.set_xticks(range(len(names) + 1), ["0%\n0", *names], **style(color=MUTED))
     axes.tick_params(length=0, pad=5)
     axes.grid(True, axis="y", color=LINE_COLOR, linewidth=0.5)
     axes.set_axisbelow(True)

@@ -26,7 +26,7 @@ from attncompare.plots.wording import quoted
 Of = Literal["mean", "rollout", "head"]
 
 _COLUMN, _GAP = 350, 40
-_HEADER = 122
+_HEADER = 122  # and a line where a head is shown
 _CARD = 960
 _CIRCLE, _DIAMOND = 8.6, 4.8  # sizes of marks, in points: the diamond fits into the circle
 
@@ -52,7 +52,7 @@ def overlay(record: Attribution, layer: int | None = None, head: int | None = No
         title, f"attention beside {METHODS[record.method]}, as shares of all content {about.noun}s", card_width
     )
     below = lines(_footnote(record, rows, marks), card_width - 2 * PAD)
-    start = head_lines.end + _HEADER
+    start = head_lines.end + _HEADER + (LINE if of == "head" else 0)
     figure = card(card_width, start + max(rows.height, 4) + 14 + LINE * len(below) + PAD - 8)
     head_lines.draw(figure)
     _key(figure, head_lines.end + 20)
@@ -60,8 +60,11 @@ def overlay(record: Attribution, layer: int | None = None, head: int | None = No
     far = top(*shown)
     for index, side in enumerate(("base", "tuned")):
         x = PAD + names + index * pitch
-        write(figure, x, start - 62, called(record, side), points=10, color=_color(side), fontweight="bold")
-        write(figure, x, start - 36, _apart(record, side, layer, head, of), color=MUTED)
+        told = _apart(record, side, layer, head, of)
+        y = start - 36 - LINE * len(told)
+        write(figure, x, y, called(record, side), points=10, color=_color(side), fontweight="bold")
+        for line, text in enumerate(told, start=1):
+            write(figure, x, y + LINE * line + 1, text, color=MUTED)
         axes = box(figure, x, start, pitch - _GAP, max(rows.height, 4))
         axes.set_label(side)
         _draw(axes, rows, marks[side], far, _color(side))
@@ -85,7 +88,7 @@ def overlay_alt(record: Attribution, layer: int | None = None, head: int | None 
         ]
         said.append(
             f"In {called(record, side)} {' and '.join(parts) or 'nothing was measured'}; "
-            f"{_apart(record, side, layer, head, of)}."
+            f"{'; '.join(_apart(record, side, layer, head, of))}."
         )
     return " ".join(part for part in (*said, about.remark()) if part)
 
@@ -138,12 +141,12 @@ def _content(record: Attribution, values: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _apart(record: Attribution, side: str, layer: int | None, head: int | None, of: Of) -> str:
+def _apart(record: Attribution, side: str, layer: int | None, head: int | None, of: Of) -> list[str]:
     """How much attention is left out of the shares, and how far a head agrees with attribution."""
     attention = _attention(record, side, layer, head, of)
     whole, kept = float(np.nansum(attention)), float(np.nansum(attention[list(record.content)]))
-    left_out = f"{1 - kept / whole:.0%} is on special tokens and sinks" if whole > 0 else "no attention"
-    return " · ".join(part for part in (left_out, _agrees(record, side, layer, head, of)) if part)
+    left_out = f"{max(1 - kept / whole, 0):.0%} of it on special tokens, sinks" if whole > 0 else "no attention"
+    return [part for part in (left_out, _agrees(record, side, layer, head, of)) if part]
 
 
 def _agrees(record: Attribution, side: str, layer: int | None, head: int | None, of: Of) -> str:

@@ -13,8 +13,8 @@ from attncompare.plots.cells import Grid, every
 from attncompare.plots.colors import DIVERGING, GAINED, INK, LINE_COLOR, LOST, MUTED, SEQUENTIAL, furthest, top
 from attncompare.plots.labels import width
 from attncompare.plots.maps import color_bar
+from attncompare.plots.readouts import fixed
 from attncompare.plots.squares import draw_cells
-from attncompare.plots.wording import signed
 
 _ABOVE = 98  # name of a panel, a line below it, names of heads
 _BELOW = 72  # a scale with its numbers
@@ -41,6 +41,8 @@ class Panel:
     signed: bool = True
     layers: np.ndarray | None = None
     """``[layer]``: one number a layer beside the grid, signed."""
+    layers_far: float = 1.0
+    """How far from 0 their scale goes."""
 
     @property
     def scale(self) -> Colormap:
@@ -114,14 +116,13 @@ def draw_row(
         span = min(place.pitch, max(cells.width, _LEAST))
         color_bar(figure, (cells.left, cells.top + cells.height + 12, span), panel.scale, panel.limits, panel.meaning)
         if panel.layers is not None:
-            _margin(figure, cells, panel.layers, panel.name)
+            _margin(figure, cells, panel.layers, panel.layers_far, panel.name)
 
 
-def _margin(figure: Figure, cells: Grid, values: np.ndarray, name: str) -> None:
+def _margin(figure: Figure, cells: Grid, values: np.ndarray, far: float, name: str) -> None:
     """A bar a layer about a zero line, and its number; where rows are thin every k-th number."""
     x = cells.left + cells.width + _AWAY
     axes = box(figure, x, cells.top, _BARS, cells.height)
-    far = furthest(values)
     axes.set(xlim=(-far, far), ylim=(cells.layers - 0.5, -0.5))
     axes.set_label(f"{name}: layers")
     rows, known = np.arange(cells.layers), np.nan_to_num(values)
@@ -129,16 +130,12 @@ def _margin(figure: Figure, cells: Grid, values: np.ndarray, name: str) -> None:
     axes.axvline(0, color=INK, linewidth=0.8, zorder=3)
     axes.hlines(rows, -far, far, colors=LINE_COLOR, linewidth=0.4, zorder=0)
     for layer in range(0, cells.layers, every(cells.cell_height, 20)):
-        text = signed(float(values[layer]), _digits(far)) if np.isfinite(values[layer]) else "–"
+        text = fixed(float(values[layer]), far) if np.isfinite(values[layer]) else "–"
         axes.annotate(
             text, (1, layer), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
             va="center_baseline", annotation_clip=False, **style(7.5, MUTED),
         )  # fmt: skip
     write(figure, x + (_BARS + _VALUE) / 2, cells.top - 16, "whole layer", points=SMALL, color=MUTED, ha="center")
-
-
-def _digits(far: float) -> str:
-    return ".0f" if far >= 99.5 else ".1f" if far >= 9.95 else ".2f"
 
 
 def signed_panel(

@@ -40,6 +40,7 @@ def patching(record: Patching) -> Figure:
         Panel(
             _name(record, direction), _all(record, direction), color, record.heads[direction], far,
             f"{record.readout.unit}, with the head swapped minus without", layers=record.whole_layers[direction],
+            layers_far=furthest(*record.whole_layers.values()),
         )
         for direction, color in zip(_DIRECTIONS, (BASE, TUNED), strict=True)
     ]  # fmt: skip

@@ -32,13 +32,14 @@ def placed(
     sizes: Sequence[tuple[float, float]],
     marks: np.ndarray,
     room: Box,
+    taken: Sequence[Box] = (),
 ) -> list[Box | None]:
-    """A box for each name, the first named first; None where there is no place that touches no other name.
+    """A box for each name, the first named first; None where there is no place that touches no other name, nor ``taken``.
 
     ``marks[box, side]`` are what names should not cover (the marks that are named, and others): a place is the better the
     less it covers, then the nearer it is.
     """
-    taken: list[Box] = []
+    taken = list(taken)
     found: list[Box | None] = []
     for center, radius, size in zip(centers, radii, sizes, strict=True):
         best: tuple[float, Box] | None = None

@@ -21,7 +21,7 @@ from attncompare.plots.colors import BASE, DIVERGING, MUTED, TUNED, furthest
 from attncompare.plots.head import WIDTH
 from attncompare.plots.labels import wrap
 from attncompare.plots.maps import SUBTITLE, Layout, color_bar, draw, layout, map_title, trio, trio_height
-from attncompare.plots.row import later_keys, row, row_alt, through
+from attncompare.plots.row import expects_lift, later_keys, mixed, row, row_alt, share_of, through
 from attncompare.plots.scope import Scope, scope
 from attncompare.plots.sides import binned, remarks, side
 from attncompare.plots.wording import gain_and_loss, strongest
@@ -44,9 +44,9 @@ def rollout(
         return row(routes, about, limits=limits)
     queries, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     place = layout(queries, keys, WIDTH - 2 * PAD)
-    title = f"{through('Attention rollout', about)}, base to tuned{about.over}"
+    title = f"{through(mixed(routes).capitalize(), about)}, base to tuned{about.over}"
     one = about.noun
-    under = f"share of each input {one} (key) in each output {one} (query), followed through all layers"
+    under = _under(routes, about)
     width = max(place.total(3) + 2 * PAD, heading_width(title, under), 1000)
     base, tuned = _visible(routes)
     lift = routes.log2_lift_base is not None and routes.log2_lift_tuned is not None
@@ -57,7 +57,15 @@ def rollout(
     figure = card(width, end + LINE * len(below) + PAD - 8)
     heading(figure, title, under)
     sides = binned(base, queries, keys), binned(tuned, queries, keys)
-    trio(figure, place, (PAD, PAD + HEADING), sides, limits, delta_limit, f"share of an output {one}'s rollout")
+    trio(
+        figure,
+        place,
+        (PAD, PAD + HEADING),
+        sides,
+        limits,
+        delta_limit,
+        f"share of an output {one}'s {share_of(routes).removeprefix('the ')}",
+    )
     if lift:
         _lift(figure, place, lift_top, routes, lift_limit)
     footer(figure, end, below)
@@ -73,7 +81,7 @@ def rollout_alt(routes: Routes) -> str:
     at, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     lift = "" if routes.log2_lift_base is None else " A second row shows the log2 lift over uniform attention."
     return (
-        f"Three maps of {through('attention rollout', about)}, {len(routes.queries)} output {about.noun}s by "
+        f"Three maps of {through(mixed(routes), about)}, {len(routes.queries)} output {about.noun}s by "
         f"{len(routes.tokens)} input {about.noun}s: base, tuned, tuned minus base. "
         f"Strongest in base: {strongest(base, at, keys)}; in tuned: {strongest(tuned, at, keys)}. "
         f"{gain_and_loss(tuned - base, at, keys)}{lift} {about.remark()}"
@@ -90,8 +98,18 @@ def _visible(routes: Routes) -> tuple[np.ndarray, np.ndarray]:
 
 def _footnote(routes: Routes, scope: Scope, remarks: str) -> str:
     # Without masked keys nobody expects a lift, so its absence needs no word.
-    no_lift = f" No lift: {routes.lift_omitted}." if routes.lift_omitted and later_keys(routes) is not None else ""
+    no_lift = f" No lift: {routes.lift_omitted}." if expects_lift(routes) and later_keys(routes) is not None else ""
     return f"A row is one output {scope.noun} and sums to 1. {remarks}{no_lift}"
+
+
+def _under(routes: Routes, scope: Scope) -> str:
+    if routes.mixer == "value_zeroing":
+        return (
+            f"how much each output {scope.noun} (query) loses in a layer without the values of each input {scope.noun} "
+            "(key), as shares, followed through all layers"
+        )
+    one = scope.noun
+    return f"share of each input {one} (key) in each output {one} (query), followed through all layers"
 
 
 def _lift(figure: Figure, place: Layout, top: float, routes: Routes, limit: float | None) -> None:

@@ -34,6 +34,11 @@ _LEFT = 76  # room for the numbers of the axis
 _PANEL, _GAP = 230, 46
 
 
+def mixed(routes: Routes) -> str:
+    """What was followed through the layers, in words."""
+    return "value zeroing" if routes.mixer == "value_zeroing" else "attention rollout"
+
+
 def through(what: str, scope: Scope) -> str:
     """``what``, with the stack that it goes through where a model has several."""
     return f"{what} through the {scope.stack}" if scope.stack else what
@@ -46,11 +51,11 @@ def row(routes: Routes, scope: Scope, *, limits: tuple[float, float] | None = No
     """
     shown = routes.queries[0] + 1 if later_keys(routes) is not None else len(routes.tokens)
     keys, one = side(routes.tokens[:shown]), side(routes.tokens, routes.queries)
-    what, under = f"Attention rollout of {scope.noun} {routes.queries[0]}", _below(routes, scope)
+    what, under = f"{mixed(routes).capitalize()} of {scope.noun} {routes.queries[0]}", _below(routes, scope)
     title = f"{through(what, scope)}, base to tuned{scope.over}"
     base, tuned = (binned(sums[:, :shown], one, keys)[0] for sums in (routes.base, routes.tuned))
     panels: list[tuple[str, tuple[np.ndarray, ...], tuple[float, float]]] = [
-        ("share of rollout", (base, tuned), limits or (0.0, top(base, tuned))),
+        (f"share of {share_of(routes)}", (base, tuned), limits or (0.0, top(base, tuned))),
         ("tuned − base", (tuned - base,), _around(tuned - base)),
     ]
     if routes.log2_lift_base is not None and routes.log2_lift_tuned is not None:
@@ -87,10 +92,27 @@ def row_alt(routes: Routes, scope: Scope) -> str:
     base, tuned = routes.base, routes.tuned
     one, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     return (
-        f"Bars of {through('attention rollout', scope)} for output {scope.noun} {routes.queries[0]} over "
+        f"Bars of {through(mixed(routes), scope)} for output {scope.noun} {routes.queries[0]} over "
         f"{len(routes.tokens)} input {scope.noun}s. Strongest in base: {strongest(base, one, keys)}; in tuned: "
         f"{strongest(tuned, one, keys)}. {gain_and_loss(tuned - base, one, keys)} {scope.remark()}"
     ).rstrip()
+
+
+def share_of(routes: Routes) -> str:
+    """What a number is a share of."""
+    return "the mix" if routes.mixer == "value_zeroing" else "rollout"
+
+
+def measures(routes: Routes, scope: Scope) -> str:
+    """What a number says, to be followed by where."""
+    if routes.mixer == "value_zeroing":
+        return f"share of each input {scope.noun}, by what is lost without its values,"
+    return f"share of each input {scope.noun}"
+
+
+def expects_lift(routes: Routes) -> bool:
+    """Whether a missing lift is worth a word: value zeroing never has one."""
+    return bool(routes.lift_omitted) and routes.mixer == "rollout"
 
 
 def later_keys(routes: Routes) -> np.ndarray | None:
@@ -111,14 +133,14 @@ def _around(*values: np.ndarray) -> tuple[float, float]:
 
 def _below(routes: Routes, scope: Scope) -> str:
     token = readable(routes.tokens[routes.queries[0]].text, 20)
-    return f"share of each input {scope.noun} in the output “{token}”, followed through all layers"
+    return f"{measures(routes, scope)} in the output “{token}”, followed through all layers"
 
 
 def _footnote(routes: Routes, keys: Side, scope: Scope) -> str:
     masked = later_keys(routes) is not None
     later = " Later tokens are masked and left out." if masked else ""
     last = routes.queries[0] == len(routes.tokens) - 1  # nothing can show here whether the model is causal
-    no_lift = f" No lift: {routes.lift_omitted}." if routes.lift_omitted and (masked or last) else ""
+    no_lift = f" No lift: {routes.lift_omitted}." if expects_lift(routes) and (masked or last) else ""
     note = remarks(side(routes.tokens, routes.queries), keys, masked=False, scope=scope)
     return f"Base and tuned each sum to 1. {note}{later}{no_lift}"
 

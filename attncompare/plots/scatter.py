@@ -28,6 +28,7 @@ _PLOT = 620
 _NAMED = {"changed and matters": 10, "changed but idle": 6, "unchanged but critical": 8, "neither": 3}
 """Heads of each verdict that get a name in the plot, at most."""
 _POINTS = 8.0
+_KEPT_FREE = 400  # marks
 
 
 def scatter(record: Patching) -> Figure:
@@ -50,9 +51,9 @@ def scatter(record: Patching) -> Figure:
     axes.set_label("heads")
     x, y = record.jsd_bits, np.abs(record.heads["into_tuned"])
     _axes(axes, record, x, y)
-    _regions(axes, record)
     shown = np.isfinite(x) & np.isfinite(y)
     size = diameters(record)
+    taken = _regions(axes, record, _boxes(axes, x[shown], y[shown], size[shown]))
     for verdict in reversed(ORDER):
         chosen = np.flatnonzero(shown & (record.verdicts == verdict))
         chosen = np.unravel_index(chosen[np.argsort(-size.flat[chosen], kind="stable")], x.shape)  # small ones on top
@@ -61,7 +62,7 @@ def scatter(record: Patching) -> Figure:
             x[chosen], y[chosen], (size[chosen] * 72 / DPI) ** 2, marker=kind.marker, facecolors=kind.face,
             edgecolors=kind.edge, linewidths=kind.line, zorder=kind.above, clip_on=False, gid=verdict,
         )  # fmt: skip
-    _names(axes, record, x, y, size)
+    _names(axes, record, x, y, size, taken)
     footer(figure, end, below)
     return figure
 
@@ -98,7 +99,7 @@ def _axes(axes: Axes, record: Patching, x: np.ndarray, y: np.ndarray) -> None:
         high = float(known.max(initial=0)) or 1.0
         axis = axes.xaxis if name == "x" else axes.yaxis
         getattr(axes, f"set_{name}scale")("function", functions=(_root, np.square))
-        getattr(axes, f"set_{name}lim")(0, high * 1.12)
+        getattr(axes, f"set_{name}lim")(0, high * (1.12 if name == "x" else 1.22))
         ticks = _ticks(high)
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks], **style(color=MUTED))
         axis.set_ticks([], minor=True)
@@ -139,8 +140,8 @@ def _border(values: np.ndarray, beyond: np.ndarray) -> float:
     return float((values[beyond].min() + rest.max(initial=0)) / 2)
 
 
-def _regions(axes: Axes, record: Patching) -> None:
-    """Borders of what changed and what matters, and a tint where both are so, or only the first."""
+def _regions(axes: Axes, record: Patching, marks: np.ndarray) -> list[Box]:
+    """Borders of what changed and what matters, a tint and a name for each kind of head; where the names stand."""
     x, y = record.jsd_bits, np.abs(record.heads["into_tuned"])
     right, top = axes.get_xlim()[1], axes.get_ylim()[1]
     changed, matters = _border(x, record.changed), _border(y, record.matters)
@@ -152,43 +153,69 @@ def _regions(axes: Axes, record: Patching) -> None:
         if np.isfinite(value):
             dashes = (0, (1, 2.5)) if dotted else "solid"
             draw(value, color=MUTED, linewidth=0.8 if dotted else 1.1, linestyle=dashes, zorder=1).set_gid(name)
+    taken = []
     if np.isfinite(changed) and np.isfinite(matters):
-        _tint(axes, "changed and matters", changed, matters, right - changed, top - matters)
+        taken += _ground(axes, "changed and matters", (changed, matters, right, top), "changed, matters", marks)
     if np.isfinite(changed) and np.isfinite(idle):
-        _tint(axes, "changed but idle", changed, 0, right - changed, idle)
+        taken += _ground(axes, "changed but idle", (changed, 0, right, idle), "changed, idle", marks)
     if np.isfinite(nearly):
-        _tint(axes, "unchanged but critical", 0, 0, nearly, top)
+        taken += _ground(
+            axes, "unchanged but critical", (0, 0, nearly, top), "hardly changed: large if critical", marks
+        )
+    return taken
 
 
-def _tint(axes: Axes, verdict: str, x: float, y: float, wide: float, tall: float) -> None:
-    ground = Rectangle((x, y), wide, tall, color=KINDS[verdict].tint, linewidth=0, zorder=0.2)
+def _ground(
+    axes: Axes, verdict: str, ends: tuple[float, float, float, float], name: str, marks: np.ndarray
+) -> list[Box]:
+    """A tint from left and bottom to right and top, and its name in a corner without ``marks``; where that stands."""
+    left, bottom, right, top = ends
+    kind = KINDS[verdict]
+    ground = Rectangle((left, bottom), right - left, top - bottom, color=kind.tint, linewidth=0, zorder=0.2)
     ground.set_gid(f"ground: {verdict}")
     axes.add_patch(ground)
+    (x0, y0), (x1, y1) = axes.transData.transform([(left, bottom), (right, top)])
+    wide, tall = width(name, _POINTS, DPI) * 1.02, _POINTS * DPI / 72
+    if wide + 16 > x1 - x0 or tall + 8 > y1 - y0:
+        return []
+    for x in (x1 - 8 - wide, x0 + 8):
+        for y in (y1 - 8 - tall, y0 + 7):
+            spot = Box(x, -(y + tall), x + wide, -y)
+            if not spot.overlap(marks).any():
+                place = axes.transData.inverted().transform((x, y))
+                axes.text(*place, name, gid="region", zorder=1.5, **style(_POINTS, kind.ink, alpha=0.85, va="bottom"))
+                return [spot]
+    return []
 
 
-def _names(axes: Axes, record: Patching, x: np.ndarray, y: np.ndarray, size: np.ndarray) -> None:
-    """Names of the most important heads of each verdict, with a line to those that stand off."""
+def _boxes(axes: Axes, x: np.ndarray, y: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """``[mark, side]``: what marks cover: left, top, right, bottom in pixels that count downwards."""
+    points = axes.transData.transform(np.column_stack([x, y])).reshape(-1, 2)
+    half = size[:, None] / 2
+    low, high = points - half, points + half
+    return np.column_stack([low[:, 0], -high[:, 1], high[:, 0], -low[:, 1]])
+
+
+def _names(axes: Axes, record: Patching, x: np.ndarray, y: np.ndarray, size: np.ndarray, taken: list[Box]) -> None:
+    """Names of the most important heads of each verdict, with a line to those that stand off; none on ``taken``."""
     cells = [cell for verdict in ORDER for cell in ranked(record, verdict)[: _NAMED[verdict]]]
     cells = [cell for cell in cells if np.isfinite(x[cell]) and np.isfinite(y[cell])]
     if not cells:
         return
     extent = axes.get_window_extent()
     shown = np.isfinite(x) & np.isfinite(y)
-    points = axes.transData.transform(np.column_stack([x[shown], y[shown]]))
-    half = size[shown][:, None] / 2
-    marks = np.hstack([points - half, points + half])
-    # Thousands of small marks can't all be kept free: the ones that carry a verdict can.
-    loud = record.verdicts[shown] != "neither"
-    marks = marks[loud] if len(marks) > 400 else marks
-    flipped = np.column_stack([marks[:, 0], -marks[:, 3], marks[:, 2], -marks[:, 1]])
+    marks = _boxes(axes, x[shown], y[shown], size[shown])
+    if len(marks) > _KEPT_FREE:  # thousands of small marks can't all be kept free: those that carry a verdict can
+        marks = marks[record.verdicts[shown] != "neither"]
     names = [head_name(record.layers[row], head) for row, head in cells]
     centers = [axes.transData.transform((x[cell], y[cell])) for cell in cells]
     boxes = placed(
         [(float(px), -float(py)) for px, py in centers],
         [float(size[cell]) / 2 for cell in cells],
         [(width(name, _POINTS, DPI, bold=True) * 1.02 + 4, _POINTS * DPI / 72 + 3) for name in names],
-        flipped,
+        marks,
         Box(extent.x0 + 2, -extent.y1 + 2, extent.x1 - 2, -extent.y0 - 2),
+        taken,
     )
     for cell, name, center, spot in zip(cells, names, centers, boxes, strict=True):
         if spot is not None:
@@ -216,8 +243,8 @@ def _name(
 def _below(record: Patching) -> str:
     back = {"pattern": "where it looks", "output": "all that it gives"}[record.what]
     return (
-        f"One head of the tuned model at a time gets the base's version back ({back}). Across: how far the head moved. Up: how "
-        f"far {asked(record)} moves then."
+        f"One head of the tuned model at a time gets the base's version back ({back}). Across: how far the head "
+        f"moved. Up: how far {asked(record)} moves then."
     )
 
 

@@ -142,21 +142,17 @@ def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, place: Grid, loud
     colors = image.to_rgba(values)
     points = 8.0 if place.cell_width >= 50 else 7.0
     shown = style(points, ha="center", va="center_baseline")
-    places = _fitting(values, place, points, sign=sign)
+    places, room = decimals(furthest(values)), place.cell_width - 2
     for row, head in np.argwhere(np.isfinite(values)).tolist():
-        text = short(values[row, head], places, sign=sign)
+        text = _fitting(values[row, head], places, room, points, sign=sign)
         weight = "bold" if loud[row, head] else "normal"
         axes.text(head, row, text, **{**shown, "color": text_on(colors[row, head]), "fontweight": weight})
 
 
-def _fitting(values: np.ndarray, place: Grid, points: float, *, sign: bool) -> int:
-    """Decimals that tell cells apart, or as many as there is room for."""
-    known = values[np.isfinite(values)]
-    ends = [float(end) for end in (known.min(), known.max())]
-    for places in range(decimals(furthest(values)), 0, -1):
-        if max(width(short(end, places, sign=sign), points, DPI) for end in ends) <= place.cell_width - 2:
-            return places
-    return 0
+def _fitting(value: float, places: int, room: float, points: float, *, sign: bool) -> str:
+    """The value with as many decimals as there is room for."""
+    texts = [short(value, fewer, sign=sign) for fewer in range(places, -1, -1)]
+    return next((text for text in texts if width(text, points, DPI) <= room), texts[-1])
 
 
 def _color_bar(figure: Figure, image: AxesImage, place: Grid, unit: str) -> None:

@@ -8,11 +8,15 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from attncompare.analyses.ablation import Ablating, Ablation, ablation
-from attncompare.analyses.attribution import Attribution, Method, attribution
-from attncompare.analyses.erasure import Erasure, erasure
+from attncompare.analyses.attributing import attribution
+from attncompare.analyses.attribution import Attribution
+from attncompare.analyses.erasing import erasure
+from attncompare.analyses.erasure import Erasure
 from attncompare.analyses.mixing import value_zeroing
-from attncompare.analyses.patching import Patching, Swapped, patching
+from attncompare.analyses.patching import Patching, Swapped
 from attncompare.analyses.routes import Routes
+from attncompare.analyses.scores import Method
+from attncompare.analyses.swapping import patching
 from attncompare.attention import Progress
 from attncompare.models.checkpoint import LocalRule
 from attncompare.models.erasing import Erasing

@@ -15,10 +15,16 @@ from attncompare.models.reading import prepare
 from attncompare.models.tokens import Encoding
 from tests.models import readers
 from tests.models.checkpoints import refused
-from tests.models.test_gradients import CLASSIFIER, FAMILIES, OPTIONS, SENTENCE, asked, unheard
+from tests.models.test_gradients import CLASSIFIER, FAMILIES, asked, unheard
 
-VERSIONS: list[Positions] = [(), (1,), (3, 2), (2, 3), (5,), (1, 4, 7, 8, 9), (2, 3, 4, 5, 6), (9,), (1,)]
+FROM_THE_END = [(), (1,), (3, 2), (2, 3), (5,), (1, 4, 7, 8, 9), (2, 3, 4, 5, 6), (9,), (1,)]
+"""Near where a decoder answers: a sliding window shows it no more."""
 PAD = 2
+
+
+def versions(encoding: Encoding) -> list[Positions]:
+    size = len(encoding.tokens)
+    return [tuple(size - 1 - i for i in version) for version in FROM_THE_END]
 
 
 def first_two(logits: Tensor) -> Tensor:
@@ -48,8 +54,8 @@ def naive(pair: Pair, encoding: Encoding, gone: Positions, erasing: Erasing, *, 
 @pytest.mark.parametrize("family", [*FAMILIES, "bloom"])
 def test_versions_equal_a_plain_loop(family: str, erasing: Erasing) -> None:
     pair, encoding, _ = asked(family)
-    found = Eraser(pair, erasing).numbers(pair.tuned, encoding, VERSIONS, first_two, unheard)
-    expected = [naive(pair, encoding, gone, erasing) for gone in VERSIONS]
+    found = Eraser(pair, erasing).numbers(pair.tuned, encoding, versions(encoding), first_two, unheard)
+    expected = [naive(pair, encoding, gone, erasing) for gone in versions(encoding)]
     assert found.tolist() == pytest.approx(expected, abs=1e-4)
     assert len({round(value, 3) for value in expected}) > 4
 
@@ -58,9 +64,9 @@ def test_versions_equal_a_plain_loop(family: str, erasing: Erasing) -> None:
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_the_decoders_own_tokens(family: str, erasing: Erasing) -> None:
     pair, encoding, _ = asked(family)
-    versions = [(), (1,), (3, 2), (5, 1)]
-    found = Eraser(pair, erasing, decoder=True).numbers(pair.tuned, encoding, versions, first_two, unheard)
-    expected = [naive(pair, encoding, gone, erasing, decoder=True) for gone in versions]
+    chosen: list[Positions] = [(), (1,), (3, 2), (5, 1)]
+    found = Eraser(pair, erasing, decoder=True).numbers(pair.tuned, encoding, chosen, first_two, unheard)
+    expected = [naive(pair, encoding, gone, erasing, decoder=True) for gone in chosen]
     assert found.tolist() == pytest.approx(expected, abs=1e-4)
 
 
@@ -69,9 +75,11 @@ def test_token_types_go_with_their_tokens(erasing: Erasing) -> None:
     pair, encoding, _ = asked("bert")
     types = (torch.arange(len(encoding.tokens)) > 4).long()[None]
     typed = replace(encoding, inputs={**encoding.inputs, "token_type_ids": types})
-    found = Eraser(pair, erasing).numbers(pair.tuned, typed, VERSIONS, first_two, unheard)
-    assert found.tolist() == pytest.approx([naive(pair, typed, gone, erasing) for gone in VERSIONS], abs=1e-4)
-    assert not torch.allclose(found, Eraser(pair, erasing).numbers(pair.tuned, encoding, VERSIONS, first_two, unheard))
+    found = Eraser(pair, erasing).numbers(pair.tuned, typed, versions(typed), first_two, unheard)
+    assert found.tolist() == pytest.approx([naive(pair, typed, gone, erasing) for gone in versions(typed)], abs=1e-4)
+    assert not torch.allclose(
+        found, Eraser(pair, erasing).numbers(pair.tuned, encoding, versions(encoding), first_two, unheard)
+    )
 
 
 class Watched(nn.Module):
@@ -92,14 +100,16 @@ def test_each_version_runs_once_with_others_of_its_length_and_without_padding() 
     pair, encoding, _ = asked("llama")
     size = len(encoding.tokens)
     pair = replace(pair, tuned=replace(pair.tuned, model=Watched(pair.tuned.model)))
-    Eraser(pair, "delete").numbers(pair.tuned, encoding, VERSIONS, first_two, unheard)
+    Eraser(pair, "delete").numbers(pair.tuned, encoding, versions(encoding), first_two, unheard)
     assert sorted(pair.tuned.model.shapes) == [(1, size - 2), (1, size), (2, size - 5), (3, size - 1)]
 
 
 def test_a_classifier_on_a_decoder_without_a_padding_number_runs_one_at_a_time() -> None:
     pair, encoding, _ = asked("gpt2", **CLASSIFIER)
-    found = Eraser(pair, "delete").numbers(pair.tuned, encoding, VERSIONS, first_two, unheard)
-    assert found.tolist() == pytest.approx([naive(pair, encoding, gone, "delete") for gone in VERSIONS], abs=1e-4)
+    found = Eraser(pair, "delete").numbers(pair.tuned, encoding, versions(encoding), first_two, unheard)
+    assert found.tolist() == pytest.approx(
+        [naive(pair, encoding, gone, "delete") for gone in versions(encoding)], abs=1e-4
+    )
 
 
 def test_nothing_left_is_refused() -> None:
@@ -165,11 +175,5 @@ def test_progress_can_stop_it_between_batches() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Eraser(pair, "delete").numbers(pair.base, encoding, VERSIONS, first_two, stop)
+        Eraser(pair, "delete").numbers(pair.base, encoding, versions(encoding), first_two, stop)
     assert heard == [("erasing from the text of the base", 0, 7), ("erasing from the text of the base", 1, 7)]
-
-
-def test_the_sentence_and_options_of_the_tests_are_enough() -> None:
-    """Versions erase up to position 9."""
-    for family in FAMILIES:
-        assert len(asked(family)[1].tokens) > 10, (family, OPTIONS.get(family), SENTENCE)

@@ -14,7 +14,7 @@ import pytest
 from attncompare import Attribution, Pair, compare, value_zeroing
 from attncompare import attribution as attribution_of
 from attncompare import erasure as erasure_of
-from attncompare.analyses.attribution import Method
+from attncompare.analyses.scores import Method
 from attncompare.models.checkpoint import any_folder
 from attncompare.ui import attributing, erasing, rests, zeroing
 from attncompare.ui.on_demand import findings_html
