@@ -70,15 +70,14 @@ def attribution(
     """
     from attncompare import attribution as attribution_of
     from attncompare import plots
-    from attncompare.analyses.overlaid import judged, overlaid
+    from attncompare.analyses.overlaid import overlaid
 
-    judged(overlay)
+    over = overlaid(overlay)
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
     how: dict[str, Any] = {"answer": answer, "against": against, "baseline": baseline, "erasing": erasing}
     found = attribution_of(asked.pair(), text, method=method, **how, progress=tell, **reading)
-    over = overlaid(found, overlay)
-    write_table(folder / "attribution-heads.csv", found.head_frame())
     figures = {"overlay": plots.overlay(found, **over), "agreement": plots.agreement(found)}
+    write_table(folder / "attribution-heads.csv", found.head_frame())
     _write(folder, "attribution", found, {"attribution": plots.attribution(found), **figures})
 
 

@@ -9,7 +9,6 @@ import gradio as gr
 
 from attncompare import plots
 from attncompare.analyses.attribution import Attribution
-from attncompare.analyses.overlaid import overlaid
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui import one_head
 from attncompare.ui.causes import ask_attribution
@@ -121,7 +120,7 @@ def lay_over(found: Attribution | None, of: str, layer: int, head: int) -> Any:
     if found is None:
         return gr.skip()
     with shown_errors():
-        which = overlaid(found, f"L{layer}.H{head}" if of == "head" else of)
+        which: dict[str, Any] = {"of": of, "layer": layer, "head": head}
         return shown(f"overlay-{of}", plots.overlay(found, **which), plots.overlay_alt(found, **which))
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import gradio as gr
 
 from attncompare import plots
-from attncompare.analyses.overlaid import judged, overlaid
+from attncompare.analyses.overlaid import overlaid
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.causes import ask_ablation, ask_attribution, ask_erasure, ask_patching, ask_value_zeroing
 from attncompare.ui.endpoints import ONE_BY_ONE, errors_as_text, reported, sent
@@ -53,13 +53,13 @@ def cause_endpoints(local: LocalRule) -> None:
             attribution, of both marks on each token, and of the agreement.
         """
         with errors_as_text():
-            judged(overlay)
+            over = overlaid(overlay)
             about, asked = sought(answer, against), question(base, tuned, text, sent_reading(reading))
             found = ask_attribution(asked, local, reported(), about, method, baseline, erasing)
             return (
                 found.to_dict(),
                 sent("attribution", plots.attribution(found)),
-                sent("overlay", plots.overlay(found, **overlaid(found, overlay))),
+                sent("overlay", plots.overlay(found, **over)),
                 sent("agreement", plots.agreement(found)),
             )
 

@@ -54,7 +54,7 @@ def answer_fields(name: str) -> tuple[gr.Textbox, gr.Textbox]:
     """Which answer is asked about, and against which other."""
     answer = gr.Textbox(
         label="Answer",
-        info="A class by its name, or a next token such as “he”. Empty: what the tuned model finds likeliest.",
+        info="A class by its name, or a next token such as “he”. Empty: the tuned model's likeliest.",
         max_lines=1,
         elem_id=f"{name}-wanted",
         min_width=240,

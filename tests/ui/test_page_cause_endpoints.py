@@ -76,7 +76,7 @@ def test_an_attribution_is_laid_over_the_attention_that_is_named(client: Client)
         ("/attribution", {"erasing": 3}, "Expected erasing to be one of"),
         ("/attribution", {"overlay": "everything"}, "can't be laid over 'everything'"),
         ("/attribution", {"overlay": 3}, "can't be laid over 3"),
-        ("/attribution", {"method": "saliency", "overlay": "L9.H0"}, "L9.H0 does not exist"),
+        ("/attribution", {"method": "saliency", "overlay": "L9.H0"}, "There is no head 0 of layer 9"),
         ("/attribution", {"answer": 3}, "Expected answer to be a string or null, got int"),
         ("/attribution", {"answer": "spam"}, "no class 'spam'"),
         ("/attribution", {"against": "negative"}, "name both, or none"),

@@ -81,7 +81,7 @@ def test_the_overlay_is_redrawn_from_what_was_kept(steps: list[tuple[Any, ...]])
     assert len({Path(picture["value"]).read_bytes() for picture in pictures}) == 3
     assert "L3.H9" in pictures[2]["alt_text"]
     assert str(attributing.lay_over(None, "mean", 0, 0)) == SKIPPED
-    with pytest.raises(gr.Error, match="L9.H0 does not exist"):
+    with pytest.raises(gr.Error, match="There is no head 0 of layer 9"):
         attributing.lay_over(found, "head", 9, 0)
 
 
