@@ -4,15 +4,18 @@ from."""
 import numpy as np
 
 from attncompare.analyses.ablation import Ablation
+from attncompare.analyses.asking import Source
 from attncompare.analyses.attribution import Attribution
 from attncompare.analyses.erasure import BINS, RANKINGS, Erasure
 from attncompare.analyses.looks import Looks
 from attncompare.analyses.patching import Patching
 from attncompare.attention import About, Token, frozen
 from attncompare.models.readout import Readout
-from tests.plots.records import tokens
+from tests.plots.records import checkpoint, tokens
 
 BORROWED = "The base answers under the tuned model's head (borrowed)."
+
+SOURCE = Source(checkpoint("org/base"), checkpoint("org/tuned"), "as it was asked", {})
 
 
 def readout(*, borrowed: bool = False, answer: str = "negative", against: str | None = "positive") -> Readout:
@@ -58,6 +61,7 @@ def attributed(
     whole = method == "integrated_gradients"
     nothing = {"base": float("nan"), "tuned": float("nan")}
     fields: dict[str, object] = {
+        "source": SOURCE,
         "about": about or About(), "readout": asked or readout(borrowed=borrowed), "method": method,
         "how": "Compared with a text of [PAD].", "tokens": chosen, "base": frozen(sides[0]), "tuned": frozen(sides[1]),
         "outputs": {"base": 0.14, "tuned": 3.87}, "baselines": {"base": -0.01, "tuned": 1.18} if whole else nothing,
@@ -86,6 +90,7 @@ def erased(
         random_without[side] = frozen(full[side] - scale[side] * rng.uniform(0.02, 0.2, (draws, 1)) * depth)
         random_only[side] = frozen(full[side] - scale[side] * rng.uniform(0.5, 0.75, (draws, 1)) * depth[::-1])
     fields: dict[str, object] = {
+        "source": SOURCE,
         "about": About(level="word"), "readout": asked or readout(borrowed=borrowed), "erasing": "delete", "words": chosen,
         "erasable": tuple(range(1, words + 1)), "bins": BINS, "counts": counts, "rankings": RANKINGS,
         "scores": {side: frozen(rng.normal(size=(4, words))) for side in full}, "full": full, "without": without,
@@ -107,6 +112,7 @@ def ablated(
     size = {"base": 0.02 if borrowed else 0.5, "tuned": 1.0}
     effects = {side: frozen(rng.normal(size=(len(rows), heads)) ** 3 * size[side] * 0.1) for side in size}
     fields: dict[str, object] = {
+        "source": SOURCE,
         "about": about or About(), "readout": readout(borrowed=borrowed), "how": "zero", "layers": rows,
         "outputs": {"base": 0.14, "tuned": 3.87}, "heads": effects,
         "whole_layers": {side: frozen(values.sum(1) * 1.5) for side, values in effects.items()},
@@ -134,6 +140,7 @@ def patched(
     signs = rng.choice([-1, 1], shape)
     effects = {"into_base": frozen(into_base * 0.2), "into_tuned": frozen(-into_tuned * signs)}
     fields: dict[str, object] = {
+        "source": SOURCE,
         "about": about or About(), "readout": readout(borrowed=borrowed), "what": "pattern", "layers": rows,
         "jsd_bits": frozen(bits), "outputs": dict(zip(("base", "tuned"), outputs, strict=True)), "heads": effects,
         "whole_layers": {name: frozen(values.sum(1) * 1.3) for name, values in effects.items()},
