@@ -100,8 +100,8 @@ def erased(
 
 
 def ablated(
-    layers: int | tuple[int, ...] = 6,
-    heads: int = 12,
+    layers: int | tuple[int, ...] = 3,
+    heads: int = 4,
     *,
     borrowed: bool = False,
     about: About | None = None,

@@ -4,6 +4,7 @@ borrowed one."""
 import unicodedata
 import warnings
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,6 +21,11 @@ from tests.plots.records import continued, hostile, pair_of_texts, token, tokens
 from tests.plots.records_of_causes import BORROWED, attributed, readout
 
 LONG = readout(answer="\u202e$\\frac{" + "a long class name " * 5, against="😀</script>")
+
+
+@cache
+def usual():
+    return plots.attribution(attributed())
 
 
 def nothing(count: int = 15):
@@ -57,8 +63,7 @@ def test_words_stay_inside_and_apart(name):
 
 
 def test_bars_are_the_attributions_in_reading_order_on_one_scale():
-    record = attributed()
-    figure = plots.attribution(record)
+    record, figure = attributed(), usual()
     for name, values in (("base", record.base), ("tuned", record.tuned), ("tuned − base", record.delta)):
         places, widths = zip(*bars(figure, name), strict=True)
         np.testing.assert_allclose(widths, values, rtol=1e-5)
@@ -78,7 +83,7 @@ def test_bars_are_the_attributions_in_reading_order_on_one_scale():
 
 def test_numbers_are_those_of_the_bars():
     record = attributed()
-    said = [text.get_text() for text in labelled(plots.attribution(record), "tuned").texts]
+    said = [text.get_text() for text in labelled(usual(), "tuned").texts]
     assert [float(text.replace("−", "-")) for text in said] == pytest.approx(record.tuned.tolist(), abs=0.006)
 
 
@@ -121,7 +126,7 @@ def test_of_a_long_text_the_largest_tokens_are_shown_and_said():
     assert f"{rest:+.2f} in tuned.".replace("-", "−") in said
     assert f"{MOST} of 4000 tokens" in plots.attribution_alt(record)
     assert any(line.get_gid() == "left out" for line in labelled(figure, "tuned").lines)
-    assert "dotted" not in written(plots.attribution(attributed()))
+    assert "dotted" not in written(usual())
 
 
 def test_what_was_not_measured_says_so_and_is_no_bar():

@@ -1,5 +1,7 @@
 """Erasure: every curve where its probabilities are, and bold only what is beyond every random ranking."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,11 @@ from attncompare import plots
 from attncompare.attention import frozen
 from tests.plots.layout import judge, labelled, words, written
 from tests.plots.records_of_causes import erased, readout
+
+
+@cache
+def usual():
+    return plots.erasure(erased())
 
 
 def curve(figure, panel, ranking):
@@ -79,7 +86,7 @@ def test_curves_and_bands_are_the_probabilities(borrowed):
 
 
 def test_rankings_differ_without_colour():
-    axes = labelled(plots.erasure(erased()), "tuned without")
+    axes = labelled(usual(), "tuned without")
     lines = [line for line in axes.lines if line.get_gid() in erased().rankings]
     assert len({line.get_marker() for line in lines}) == 4
 
@@ -92,7 +99,7 @@ def numbers(figure):
 
 def test_the_table_holds_every_measure_and_bold_is_beyond_chance():
     record = erased()
-    table = np.array(numbers(plots.erasure(record)))
+    table = np.array(numbers(usual()))
     expected = []
     for index in range(4):
         for side in ("base", "tuned"):
@@ -123,13 +130,13 @@ def test_what_was_not_measured_is_a_dash():
     figure = plots.erasure(gaps())
     assert [text.get_text() for text in figure.texts].count("–") == 8
     assert "–: not measured." in written(figure)
-    assert "–: not measured." not in written(plots.erasure(erased()))
+    assert "–: not measured." not in written(usual())
     assert not np.isfinite(curve(figure, "tuned only", "integrated_gradients")).any()
     assert "integrated gradients" not in plots.erasure_alt(gaps())
 
 
 def test_bins_are_named_with_their_words():
-    ticks = [text.get_text() for text in words(plots.erasure(erased())) if "\n" in text.get_text()]
+    ticks = [text.get_text() for text in words(usual()) if "\n" in text.get_text()]
     assert ticks[:6] == ["0%\n0", "1%\n1", "5%\n1", "10%\n2", "20%\n3", "50%\n7"]
 
 

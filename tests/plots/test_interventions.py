@@ -1,5 +1,7 @@
 """Ablation and patching: cells and bars at their numbers, on scales that compare what may be compared."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,16 @@ from tests.plots.layout import judge, labelled, written
 from tests.plots.records_of_causes import BORROWED, ablated, patched, readout
 
 SIZES = [(6, 12), (1, 1), (80, 128), ((1, 3, 110), 2)]
+
+
+@cache
+def swapped():
+    return plots.patching(patched())
+
+
+@cache
+def ablation_drawn():
+    return plots.ablation(ablated())
 
 
 def image(figure, name):
@@ -29,8 +41,7 @@ def test_grids_of_every_size_fit(size, draw):
 
 
 def test_ablation_shows_effects_importance_and_their_differences():
-    record = ablated()
-    figure = plots.ablation(record)
+    record, figure = ablated(), ablation_drawn()
     np.testing.assert_array_equal(image(figure, "base").get_array(), record.heads["base"])
     np.testing.assert_array_equal(image(figure, "tuned").get_array(), record.heads["tuned"])
     np.testing.assert_allclose(image(figure, "difference").get_array(), record.delta, rtol=1e-5)
@@ -48,7 +59,7 @@ def test_ablation_shows_effects_importance_and_their_differences():
 @pytest.mark.parametrize("side", ["base", "tuned"])
 def test_whole_layers_are_bars_beside_the_grid(side):
     record = ablated()
-    axes = labelled(plots.ablation(record), f"{side}: layers")
+    axes = labelled(ablation_drawn(), f"{side}: layers")
     widths = [bar.get_width() for bar in axes.patches]
     np.testing.assert_allclose(widths, record.whole_layers[side], rtol=1e-5)
     far = max(np.abs(values).max() for values in record.whole_layers.values())
@@ -82,7 +93,7 @@ def test_ablation_alt_names_the_largest_heads():
 
 
 def test_importance_without_gradients_is_hatched():
-    blank = {side: frozen(np.full((6, 12), np.nan)) for side in ("base", "tuned")}
+    blank = {side: frozen(np.full((3, 4), np.nan)) for side in ("base", "tuned")}
     figure = plots.ablation(ablated(importance=blank))
     assert labelled(figure, "tuned: importance").patch.get_hatch()
     assert not labelled(figure, "tuned").patch.get_hatch()
@@ -93,8 +104,8 @@ def test_importance_without_gradients_is_hatched():
 
 
 def test_a_model_that_no_head_changes_is_drawn():
-    still = {side: frozen(np.zeros((6, 12))) for side in ("base", "tuned")}
-    layers = {side: frozen(np.zeros(6)) for side in still}
+    still = {side: frozen(np.zeros((3, 4))) for side in ("base", "tuned")}
+    layers = {side: frozen(np.zeros(3)) for side in still}
     record = ablated(importance=still, whole_layers=layers, everything={"base": 0.0, "tuned": 0.0})
     record = type(record)(**{**{name: getattr(record, name) for name in record.__dataclass_fields__}, "heads": still})
     assert image(plots.ablation(record), "tuned").get_clim() == (-1, 1)
@@ -105,8 +116,7 @@ NAMES = {"into_base": "tuned's pattern into base", "into_tuned": "base's pattern
 
 
 def test_patching_is_two_grids_on_one_scale():
-    record = patched()
-    figure = plots.patching(record)
+    record, figure = patched(), swapped()
     far = max(np.abs(values).max() for values in record.heads.values())
     for direction, name in NAMES.items():
         np.testing.assert_array_equal(image(figure, name).get_array(), record.heads[direction])

@@ -1,6 +1,7 @@
 """Divergence against effect: every head where its numbers are, its verdict seen without colour, its name on no other."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from attncompare import plots
 from attncompare.attention import About, frozen
 from attncompare.plots.placing import Box, placed
-from attncompare.plots.scatter_marks import ORDER, diameters, ranked
+from attncompare.plots.scatter_marks import ORDER, heads_of
 from tests.plots.layout import judge, labelled, written
 from tests.plots.records_of_causes import patched, readout
 
@@ -36,6 +37,15 @@ RECORDS = {
     "not switched off": lambda: blank("critical"),
     "tiny": lambda: replace(patched(), heads={name: frozen(values * 1e-6) for name, values in patched().heads.items()}),
 }
+
+
+@cache
+def usual():
+    return plots.scatter(patched())
+
+
+def ranked(record, verdict):
+    return heads_of(record).ranked(verdict)
 
 
 def heads(figure):
@@ -80,15 +90,14 @@ def test_words_stay_inside_and_apart(name):
 
 def test_the_most_important_heads_of_each_verdict_have_names():
     record = patched()
-    named = {text.get_text() for text in heads(plots.scatter(record)).texts if text.get_gid() == "name"}
+    named = {text.get_text() for text in heads(usual()).texts if text.get_gid() == "name"}
     for verdict in ORDER:
         first = ranked(record, verdict)[:1]
         assert all(f"L{row}.H{head}" in named for row, head in first)
 
 
 def test_names_stand_at_their_heads():
-    record = patched()
-    figure = plots.scatter(record)
+    record, figure = patched(), usual()
     figure.canvas.draw()
     x, y = record.jsd_bits, np.abs(record.heads["into_tuned"])
     for text in heads(figure).texts:
@@ -102,7 +111,7 @@ def test_names_stand_at_their_heads():
 
 
 def test_verdicts_differ_in_marker_and_fill():
-    figure = plots.scatter(patched())
+    figure = usual()
     looks = set()
     for verdict in ORDER:
         _, marks = points(figure, verdict)
@@ -113,7 +122,7 @@ def test_verdicts_differ_in_marker_and_fill():
 
 def test_marks_grow_with_what_the_head_is_needed_for():
     record = patched()
-    size, needed = diameters(record), np.abs(record.critical)
+    size, needed = heads_of(record).diameters, np.abs(record.critical)
     for verdict in ORDER:
         chosen = record.verdicts == verdict
         order = np.argsort(needed[chosen])
@@ -124,7 +133,7 @@ def test_marks_grow_with_what_the_head_is_needed_for():
 
 def test_borders_part_what_changed_and_what_matters():
     record = patched()
-    lines = {line.get_gid(): line for line in heads(plots.scatter(record)).lines}
+    lines = {line.get_gid(): line for line in heads(usual()).lines}
     x, y = record.jsd_bits, np.abs(record.heads["into_tuned"])
     for name, values, beyond in (
         ("changed", x, record.changed), ("unchanged", x, ~record.unchanged),
@@ -164,7 +173,7 @@ def test_the_alt_text_has_every_verdict_with_true_numbers():
 
 
 def test_what_is_put_back_is_said():
-    assert "gets the base's version back (where it looks)" in written(plots.scatter(patched()))
+    assert "gets the base's version back (where it looks)" in written(usual())
     assert "gets the base's version back (all that it gives)" in written(plots.scatter(patched(what="output")))
     title = plots.scatter(RECORDS["output"]()).texts[0].get_text()
     assert title == "Which changed decoder heads matter? · words"
