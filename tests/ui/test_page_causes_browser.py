@@ -60,7 +60,7 @@ def test_what_the_output_rests_on_is_found_when_asked(visit: Visit) -> None:
     opened(visit, "rests")
     assert "Press Compare" in visit.tab.inner_text("[role=tabpanel]:visible")
     visit.compare(TEXT)
-    assert "Roughly" in visit.tab.inner_text("#attribute-estimate")
+    assert "300 forward passes of 6 tokens" in visit.tab.inner_text("#attribute-estimate")
     for part in PARTS["rests"]:
         visit.tab.click(f"#{part}")
         for picture in PICTURES[part]:
