@@ -32,6 +32,9 @@ def errors_cancelling_and_a_new_comparison(visit: Visit, tab: str) -> None:
     first = PARTS[tab][0]
     picture = f"#{PICTURES[first][0]}"
     kept = visit.source(picture)
+    for width in (390, 1280):
+        visit.tab.set_viewport_size({"width": width, "height": 900})
+        assert visit.overflow() <= 0
     visit.tab.fill(f"#{tab}-wanted input", "spam")
     visit.tab.click(f"#{first}")
     said(visit, first, "no class 'spam'")
