@@ -42,11 +42,13 @@ def test_front_matter_is_what_a_space_needs() -> None:
     assert int(minor) >= 28
 
 
-def test_the_python_example_prints_what_the_readme_says() -> None:
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code(between("python", "<!-- output -->")), "README.md", "exec"), {})
-    assert printed.getvalue() == code(between("output"))
+def test_the_python_examples_print_what_the_readme_says() -> None:
+    names: dict[str, object] = {}
+    for example in ("python", "matters"):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code(between(example, "<!-- output -->")), "README.md", "exec"), names)
+        assert printed.getvalue() == code(between(example).split("<!-- output -->")[1]), example
 
 
 def test_the_metric_table_is_generated() -> None:

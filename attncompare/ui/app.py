@@ -35,7 +35,12 @@ HOW_TO_READ = """
 - **Tokens, units, words.** Models whose tokenizers differ are compared by the stretches of text that both share; words can
   be asked for. Merging tokens changes the numbers, so compare them only with others of the same kind.
 - **High attention is not an explanation.** A head can look hard at a token that it copies nothing from, and a head that
-  moved far need not matter to the answer. These pictures say what changed. They do not say why, nor that it mattered.
+  moved far need not matter to the answer. Pictures of attention say what changed, not why, nor that it mattered. *Does it
+  matter* puts that to the test: heads are swapped between the models, and the answer watched.
+- **Attribution** says by how much each token moves the answer, measured against a baseline; another baseline gives other
+  numbers. Where a head's attention agrees with it, the head looks where the answer rests, which is no proof that it is why.
+- **Borrowed head.** A base without a head for the task answers under the tuned model's. Its order of tokens or heads can be
+  compared with the tuned model's; the sizes of its numbers can not.
 - **Floors** say what a divergence would be without any training: the same weights in other arithmetic, and random changes of
   the weights that are as large as the tuning's. A head that stays within them has shown nothing. A random change is not
   another training run: what differs between trainings (seeds) is the better yardstick, where there are some.

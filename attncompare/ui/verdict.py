@@ -21,8 +21,9 @@ EMPTY = """
 text, and every attention head of the one is laid over the same head of the other.</p>
 <ul><li><b>What changed</b>: which heads moved, by how many bits, from which tokens to which; click a head to see it in
 both models.</li><li><b>Where it flows</b>: attention followed through all layers, before and after.</li>
-<li><b>How far it looks</b>: near, at middle distance or far.</li><li><b>Is it real</b>: more than a random change of the
-same size would do, or not.</li></ul>
+<li><b>How far it looks</b>: near, at middle distance or far.</li><li><b>What the output rests on</b>: the tokens that the
+answer depends on, beside those that attention looks at.</li><li><b>Does it matter</b>: heads swapped between the models, and
+the answer watched.</li><li><b>Is it real</b>: more than a random change of the same size would do, or not.</li></ul>
 <p class="aside">Ids left empty compare the pair that comes with this page: a small English encoder, and the same encoder
 tuned to tell good film reviews from bad ones. It needs no network.</p></section>
 """

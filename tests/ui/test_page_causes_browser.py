@@ -32,6 +32,9 @@ def errors_cancelling_and_a_new_comparison(visit: Visit, tab: str) -> None:
     first = PARTS[tab][0]
     picture = f"#{PICTURES[first][0]}"
     kept = visit.source(picture)
+    for width in (390, 1280):
+        visit.tab.set_viewport_size({"width": width, "height": 900})
+        assert visit.overflow() <= 0
     visit.tab.fill(f"#{tab}-wanted input", "spam")
     visit.tab.click(f"#{first}")
     said(visit, first, "no class 'spam'")
@@ -60,7 +63,7 @@ def test_what_the_output_rests_on_is_found_when_asked(visit: Visit) -> None:
     opened(visit, "rests")
     assert "Press Compare" in visit.tab.inner_text("[role=tabpanel]:visible")
     visit.compare(TEXT)
-    assert "Roughly" in visit.tab.inner_text("#attribute-estimate")
+    assert "300 forward passes of 6 tokens" in visit.tab.inner_text("#attribute-estimate")
     for part in PARTS["rests"]:
         visit.tab.click(f"#{part}")
         for picture in PICTURES[part]:

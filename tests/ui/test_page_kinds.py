@@ -8,6 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 from gradio_client import Client
+from gradio_client.exceptions import AppError
 
 from attncompare.models.checkpoint import any_folder
 from attncompare.ui import changed, distance, flow, header, noise, one_head
@@ -16,6 +17,20 @@ from tests.ui.conftest import PLAIN, Served
 from tests.ui.kinds import KINDS, TEXT, Kind, save_kind
 
 PNG = b"\x89PNG\r\n\x1a\n"
+
+ABOUT_ANSWERS = {
+    "/attribution": {"method": "gradient_x_input", "overlay": "L1.H2"},
+    "/erasure": {},
+    "/patching": {},
+    "/ablation": {},
+    "/value_zeroing": {},
+}
+REFUSED = {
+    "lora": dict.fromkeys(("/attribution", "/erasure", "/patching", "/ablation"), "value zeroing remain"),
+    "t5": {"/value_zeroing": "no value zeroing of cross-attention"},
+    "tokenizers": {"/patching": "different tokens"},
+}
+"""What a kind of pair can't be asked about, and what a client is told."""
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -87,6 +102,22 @@ def test_every_kind_has_its_noise(
     assert run(monkeypatch, "compare", *options(kind), "--floor", "3", "--out", str(tmp_path)) == 0
     assert json.loads((tmp_path / "noise.json").read_text()) == found
     jsonschema.validate(json.loads((tmp_path / "comparison.json").read_text()), SCHEMA)
+
+
+@pytest.mark.parametrize("name", ABOUT_ANSWERS)
+def test_questions_about_answers_are_answered_or_refused(
+    kind: Kind, client: Client, request: pytest.FixtureRequest, name: str
+) -> None:
+    asked = {"base": kind.base, "tuned": kind.tuned, "text": TEXT, "reading": kind.reading, **ABOUT_ANSWERS[name]}
+    refusal = REFUSED.get(request.node.callspec.params["kind"], {}).get(name)
+    if refusal is not None:
+        with pytest.raises(AppError, match=refusal) as raised:
+            client.predict(**asked, api_name=name)
+        assert "\n" not in str(raised.value)
+        return
+    told, *pictures = client.predict(**asked, api_name=name)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert all(Path(picture).read_bytes().startswith(PNG) for picture in pictures)
 
 
 def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
