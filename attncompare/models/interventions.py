@@ -22,7 +22,7 @@ from attncompare.models.gates import require_tap
 from attncompare.models.layered import Layered
 from attncompare.models.layout import Place
 from attncompare.models.pair import Pair, Side
-from attncompare.models.passes import answered, batches, repeated
+from attncompare.models.passes import answered, batches, one_at_a_time, repeated
 from attncompare.models.question import PairText
 from attncompare.models.readout import Readout, SideName
 from attncompare.models.routing import FAILURES
@@ -66,11 +66,13 @@ class Interventions:
         self.clean, modules = run_clean(pair, question, side)
         self.output = float(readout.value(self.clean.logits, self.name))
         """The readout with nothing changed."""
+        self._alone = one_at_a_time(pair, side)
         self._layered: Layered | None = None
-        try:
-            self._layered = Layered(side.model, modules)
-        except ValueError:
-            pass  # whole passes, then
+        if not self._alone:
+            try:
+                self._layered = Layered(side.model, modules)
+            except ValueError:
+                pass  # whole passes, then
 
     def effects(
         self,
@@ -108,7 +110,9 @@ class Interventions:
 
     def _logits(self, wanted: Bool[Tensor, "row layer head"], edit: Edit, start: int) -> Float[Tensor, "version label"]:
         """Logits of a row in which nothing is changed, and of one for each of ``wanted``."""
-        wanted = torch.cat((torch.zeros_like(wanted[:1]), wanted)).to(self.side.info.device)
+        if not self._alone:
+            wanted = torch.cat((torch.zeros_like(wanted[:1]), wanted))
+        wanted = wanted.to(self.side.info.device)
         changed = {at: wanted[:, at].any(1).nonzero()[:, 0] for at in self._at.values()}
 
         def make(place: Place, call: tap.Running) -> Tensor:
@@ -127,6 +131,8 @@ class Interventions:
             self._layered = None
         with torch.no_grad(), tap.editing(self.side.layout, make):
             logits = answered(self._pair, self.side, repeated(self._inputs, len(wanted), self.side.info.device)).cpu()
+        if self._alone:  # the clean pass had one row too, so it is what this one is held against
+            return torch.cat((self.clean.logits[None], logits))
         if not self._is_clean(logits[0]):
             raise UnsupportedModel(
                 f"{self.side.info.model_class} computes something else for a text among others than for the text alone, so "

@@ -350,6 +350,26 @@ def test_a_classifier_that_depends_on_its_neighbours_is_refused() -> None:
         base.effects(one_by_one(2, 4), edits.zero, unheard)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_classifier_on_a_decoder_without_a_padding_number_runs_one_at_a_time(family: str) -> None:
+    """It refuses a batch, and what one row gives is what rows of a batch give where there is such a number."""
+    pair = readers.pair(family, kind="AutoModelForSequenceClassification", output_kind="label", labels=("no", "yes"))
+    assert pair.base.model.config.pad_token_id is None
+    question, readout = asked(pair, TEXT, None, None, None)
+    padded = [replace(side, model=copy.deepcopy(side.model)) for side in (pair.base, pair.tuned)]
+    for side in padded:
+        side.model.config.pad_token_id = 2
+    batched = replace(pair, base=padded[0], tuned=padded[1])
+    wanted = one_by_one(2, 4)
+    alone, other = (Interventions(pair, question, side, readout) for side in (pair.base, pair.tuned))
+    together = Interventions(batched, question, padded[0], readout)
+    for edit in (edits.zero, edits.pattern(other.clean)):
+        found = alone.effects(wanted, edit, unheard)
+        assert found.abs().max() > 1e-3
+        torch.testing.assert_close(found, together.effects(wanted, edit, unheard), atol=1e-5, rtol=1e-4)
+    assert alone.effects(wanted, edits.output(alone.clean), unheard).abs().max() < 1e-5
+
+
 def test_clean_passes_of_a_pair_are_what_it_records() -> None:
     pair = made("llama")
     base, _ = interventions(pair)
