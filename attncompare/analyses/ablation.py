@@ -232,4 +232,4 @@ def _importance(
         found = gates(pair, model.side, encoding, question.attention, readout, model.name)
     except UnsupportedModel as error:
         return frozen(np.full((len(question.stack.layers), question.stack.heads), np.nan)), str(error)
-    return frozen(found.gradients.abs()), None
+    return frozen(found.abs()), None

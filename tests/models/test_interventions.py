@@ -12,7 +12,7 @@ from attncompare.analyses.ablation import one_by_one
 from attncompare.analyses.asking import asked
 from attncompare.errors import UnsupportedModel
 from attncompare.models import edits, tap
-from attncompare.models.gates import gates
+from attncompare.models.gates import gates, read_places
 from attncompare.models.interventions import Clean, Interventions
 from attncompare.models.pair import Pair, Side, common_stacks
 from attncompare.models.passes import answered, repeated
@@ -250,7 +250,7 @@ def test_gates_equal_finite_differences(family: str) -> None:
     double = Side(pair.base.info, copy.deepcopy(pair.base.model).double(), pair.base.tokenizer, pair.base.layout)
     question, readout = question_of(pair)
     found = gates(pair, pair.base, question.base, "self", readout, "base")
-    layers, heads = found.gradients.shape
+    layers, heads = found.shape
     width = pair.base.model.config.hidden_size // heads
     step = 1e-2
     for layer in range(layers):
@@ -269,19 +269,52 @@ def test_gates_equal_finite_differences(family: str) -> None:
                 return float(readout.value(logits if pair.output_kind == "label" else logits[:, -1], "base")[0])
 
             slope = (scaled(1 + step) - scaled(1 - step)) / (2 * step)
-            assert float(found.gradients[layer, head]) == pytest.approx(slope, rel=1e-3, abs=2e-4)
+            assert float(found[layer, head]) == pytest.approx(slope, rel=1e-3, abs=2e-4)
 
 
 def test_where_the_answer_is_read_from() -> None:
-    places = {}
+    places, last = {}, {}
     for family in ("bert", "gpt2", "llama", "t5"):
         pair = made(family)
         question, readout = question_of(pair)
-        places[family] = gates(pair, pair.base, question.base, "self", readout, "base").read
-        last = len(question.query_tokens) - 1
+        places[family] = read_places(pair, pair.base, question.base, "self", readout, "base")
+        last[family] = len(question.query_tokens) - 1
+    assert last["gpt2"] == last["llama"]
     assert places["bert"] == (0,)
-    assert places["gpt2"] == places["llama"] == (last,) or places["gpt2"][-1] == places["gpt2"][0] > 0
+    assert places["gpt2"] == places["llama"] == (last["gpt2"],)
     assert len(places["t5"]) > 1, "a decoder reads every token of its source"
+
+
+def test_where_the_answer_is_read_from_takes_no_graph_of_the_layers_below() -> None:
+    pair = made("llama")
+    question, readout = question_of(pair)
+    for weight in pair.base.model.parameters():
+        weight.requires_grad_(False)
+    saved: list[int] = []
+
+    def count(x: Tensor) -> Tensor:
+        saved.append(x.ndim)
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+        read_places(pair, pair.base, question.base, "self", readout, "base")
+        below = len(saved)
+        gates(pair, pair.base, question.base, "self", readout, "base")
+    assert 0 < below
+    assert 4 not in saved[:below], "queries and keys are kept"
+    assert 4 in saved[below:]
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_gates_whatever_mode_the_caller_is_in(mode: Any) -> None:
+    pair = made("bert")
+    with mode():
+        question, readout = question_of(pair)
+        inside = gates(pair, pair.base, question.base, "self", readout, "base")
+        assert read_places(pair, pair.base, question.base, "self", readout, "base") == (0,)
+        assert not torch.is_grad_enabled()
+    torch.testing.assert_close(inside, gates(pair, pair.base, question.base, "self", readout, "base"))
 
 
 def test_several_heads_at_once_are_one_row() -> None:
