@@ -221,7 +221,10 @@ def test_the_schema_can_fail(embedded_pair) -> None:
         (("compare", "--text", FILM, "--replicate", "./nowhere"), "--replicate './nowhere' can't be used: There is no"),
         (("compare", "--text", FILM, "--replicate", "assets/movie-sentiment/final"), "has the same weights"),
         (("attribution", "--text", FILM, "--overlay", "everything"), "can't be laid over 'everything'"),
-        (("attribution", "--text", FILM, "--method", "saliency", "--overlay", "L9.H0"), "There is no head 0 of layer 9"),
+        (
+            ("attribution", "--text", FILM, "--method", "saliency", "--overlay", "L9.H0"),
+            "There is no head 0 of layer 9",
+        ),
         (("attribution", "--text", FILM, "--answer", "spam"), "no class 'spam'"),
         (("attribution", "--text", FILM, "--baseline", "eos"), "no end token"),
         (("erasure", "--text", "film"), "Nothing can be erased"),

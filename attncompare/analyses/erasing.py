@@ -68,7 +68,7 @@ def erasure(
     eraser = Eraser(pair, erasing, decoder=question.attention == "decoder")
     readout, sides = ask(pair, question, answer, against, progress)
     scores, notes = _scores(pair, question, readout, sides, erasable, tell)
-    counts = tuple(math.ceil(round(share * len(erasable), 9)) for share in BINS)
+    counts = tuple(math.ceil(share * len(erasable)) for share in BINS)
     chance = np.random.default_rng(seed)
     random = np.stack([chance.permutation(len(erasable)) for _ in range(draws)])
     found = {}

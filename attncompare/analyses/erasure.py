@@ -164,6 +164,10 @@ def _changed(found: Erasure) -> str:
     base, tuned = (set(beyond(found, side)) for side in ("base", "tuned"))
     gained = [NAMES[name] for name in found.rankings if name in tuned - base]
     lost = [NAMES[name] for name in found.rankings if name in base - tuned]
+    if found.readout.base_head == "borrowed" and (gained or lost):
+        alone = ((gained, "tuned model"), (lost, "base"))
+        said = [f"{_and(names)} in the {side} alone" for names, side in alone if names]
+        return f"Faithful beyond chance: {' and '.join(said)}; but the base has no head of its own to be faithful to."
     parts = [f"made {_and(gained)} faithful beyond chance"] if gained else []
     parts += [f"made {_and(lost)} no better than chance"] if lost else []
     if parts:

@@ -52,6 +52,8 @@ class Embedded:
     """The other inputs, one row each."""
     text: Float[Tensor, "token dim"]
     """The text's own embeddings."""
+    output: float
+    """The readout on the text."""
 
     @property
     def tokens(self) -> int:
@@ -65,10 +67,10 @@ class Embedded:
         with quiet():  # classifiers on decoders warn that they see no padding in embeddings: there is none
             return answered(self.pair, self.side, {**inputs, self.argument: embeddings})
 
-    def values(self, embeddings: Float[Tensor, "row token dim"]) -> Float[Tensor, " row"]:
-        """The readout without gradients."""
+    def value(self, embeddings: Float[Tensor, "token dim"]) -> float:
+        """The readout, without gradients."""
         with torch.no_grad():
-            return self.readout.value(self.logits(embeddings), self.name)
+            return float(self.readout.value(self.logits(embeddings[None])[0], self.name))
 
     def gradients(self, embeddings: Float[Tensor, "row token dim"]) -> Float[Tensor, "row token dim"]:
         """Of each row's readout with respect to that row, float32.
@@ -112,7 +114,8 @@ def embedded(
             layer = (model.get_decoder() if decoder else model).get_input_embeddings()
             text = layer(inputs[ids])[0]
             others = {key: value for key, value in inputs.items() if key != ids}
-            found = Embedded(pair, side, name, readout, argument, others, text)
+            output = float(readout.value(expected[0], name))
+            found = Embedded(pair, side, name, readout, argument, others, text, output)
             difference = float((found.logits(text[None]) - expected).abs().max())
         except FAILURES:
             raise UnsupportedModel(
@@ -176,9 +179,9 @@ def integrated(of: Embedded, start: Float[Tensor, "token dim"], tell: Progress) 
     Raises:
         UnsupportedModel: the model gives no gradients.
     """
-    output, floor = (float(of.values(ends[None])[0]) for ends in (of.text, start))  # some classifiers take one row only
+    floor = of.value(start)
     for steps in STEPS:
-        found = Integrated(_integral(of, start, steps, tell), output, floor, steps)
+        found = Integrated(_integral(of, start, steps, tell), of.output, floor, steps)
         if found.converged:
             break
     return found

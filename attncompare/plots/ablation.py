@@ -25,8 +25,8 @@ def ablation(record: Ablation) -> Figure:
     Beside effects stands what switching off a whole layer does. Base and tuned share a scale; under a borrowed head each
     has its own, and differences are of shares: sizes would say nothing. What was not measured is hatched.
     """
-    about, shape = scope(record.about), record.delta.shape
-    place = panel_row(record.layers, shape[1], (True, True, False), _ROOM - 2 * PAD)
+    about, rows = scope(record.about), (_effects(record), _importance(record))
+    place = panel_row(record.layers, rows, _ROOM - 2 * PAD)
     width = place.width + 2 * PAD
     title = f"What {asked(record)} loses without each {about.of('head')}{about.over}"
     head = opening(title, f"A head that is off gives {SAID[record.how]}. {scales(record)}", width)
@@ -35,8 +35,8 @@ def ablation(record: Ablation) -> Figure:
     end = second + place.height
     figure = card(width, end + LINE * len(below) + PAD)
     head.draw(figure)
-    draw_row(figure, place, (PAD, head.end), record.layers, _effects(record))
-    draw_row(figure, place, (PAD, second), record.layers, _importance(record))
+    draw_row(figure, place, (PAD, head.end), record.layers, rows[0])
+    draw_row(figure, place, (PAD, second), record.layers, rows[1])
     footer(figure, end, below)
     return figure
 

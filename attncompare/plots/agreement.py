@@ -26,9 +26,15 @@ def agreement(record: Attribution) -> Figure:
     Base and tuned share one scale about 0. What was not measured (too few content tokens, or a constant) is hatched.
     """
     about, base, tuned = scope(record.about), record.tau["base"], record.tau["tuned"]
-    place = panel_row(record.layers, base.shape[1], (False,) * 3, WIDTH - 2 * PAD)
+    panels = [
+        signed_panel(called(record, "base"), _median(base), BASE, base, _MEANING, far=furthest(base, tuned)),
+        signed_panel("tuned", _median(tuned), TUNED, tuned, _MEANING, far=furthest(base, tuned)),
+        signed_panel(
+            "tuned − base", _closer(tuned - base), INK, tuned - base, "red: closer after tuning, blue: further"
+        ),
+    ]
+    place = panel_row(record.layers, [panels], WIDTH - 2 * PAD)
     width = place.width + 2 * PAD
-    far, change = furthest(base, tuned), tuned - base
     title = f"Which {about.of('heads')} look where {asked(record)} rests?{about.over}"
     under = (
         f"agreement of a head's attention with the size of {METHODS[record.method]} in the order of "
@@ -39,11 +45,6 @@ def agreement(record: Attribution) -> Figure:
     end = head.end + place.height
     figure = card(width, end + LINE * len(below) + PAD)
     head.draw(figure)
-    panels = [
-        signed_panel(called(record, "base"), _median(base), BASE, base, _MEANING, far=far),
-        signed_panel("tuned", _median(tuned), TUNED, tuned, _MEANING, far=far),
-        signed_panel("tuned − base", _closer(change), INK, change, "red: closer after tuning, blue: further"),
-    ]
     draw_row(figure, place, (PAD, head.end), record.layers, panels)
     footer(figure, end, below)
     return figure

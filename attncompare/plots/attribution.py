@@ -193,7 +193,9 @@ def _percent(error: float) -> str:
 def _largest(record: Attribution, values: np.ndarray) -> str:
     known = np.nan_to_num(np.abs(values))
     order = [int(i) for i in np.argsort(-known, kind="stable")[:3] if known[i] > 0]
-    return ", ".join(f"{quoted(record.tokens, i)} {signed(float(values[i]))}" for i in order) or "none"
+    plus = "" if record.method == "saliency" else "+"
+    far = float(known.max(initial=0))
+    return ", ".join(f"{quoted(record.tokens, i)} {fixed(float(values[i]), far, plus)}" for i in order) or "none"
 
 
 def _points(value: float) -> str:

@@ -20,7 +20,7 @@ from attncompare.plots.labels import width
 from attncompare.plots.opening import opening
 from attncompare.plots.readouts import asked, called, shares
 from attncompare.plots.scope import Scope, scope
-from attncompare.plots.token_rows import TokenRows, draw_lines, draw_names, token_rows
+from attncompare.plots.token_rows import ROW, TokenRows, draw_lines, draw_names, token_rows
 from attncompare.plots.wording import quoted
 
 Of = Literal["mean", "rollout", "head"]
@@ -53,7 +53,7 @@ def overlay(record: Attribution, layer: int | None = None, head: int | None = No
     )
     below = lines(_footnote(record, rows, marks), card_width - 2 * PAD)
     start = head_lines.end + _HEADER + (LINE if of == "head" else 0)
-    figure = card(card_width, start + max(rows.height, 4) + 14 + LINE * len(below) + PAD - 8)
+    figure = card(card_width, start + rows.height + 14 + LINE * len(below) + PAD - 8)
     head_lines.draw(figure)
     _key(figure, head_lines.end + 20)
     draw_names(figure, rows, start)
@@ -65,7 +65,7 @@ def overlay(record: Attribution, layer: int | None = None, head: int | None = No
         write(figure, x, y, called(record, side), points=10, color=_color(side), fontweight="bold")
         for line, text in enumerate(told, start=1):
             write(figure, x, y + LINE * line + 1, text, color=MUTED)
-        axes = box(figure, x, start, pitch - _GAP, max(rows.height, 4))
+        axes = box(figure, x, start, pitch - _GAP, rows.height)
         axes.set_label(side)
         _draw(axes, rows, marks[side], far, _color(side))
     footer(figure, start + rows.height + 14, below)
@@ -177,8 +177,8 @@ def _draw(axes: Axes, rows: TokenRows, marks: tuple[np.ndarray, np.ndarray], far
     ).set_gid("joins")
     _mark(axes, attention, rows.middles, color, "attention")
     _mark(axes, attributed, rows.middles, color, "attribution")
-    if not joined.any() and len(joined):
-        axes.text(0.02 * far, rows.middles[0], "not measured", **style(color=MUTED, va="center_baseline"))
+    if not joined.any():
+        axes.text(0.02 * far, ROW / 2, "not measured", **style(color=MUTED, va="center_baseline"))
 
 
 def _mark(axes: Axes, x: object, y: object, color: str, what: str) -> None:

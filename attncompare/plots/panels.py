@@ -20,7 +20,6 @@ _ABOVE = 98  # name of a panel, a line below it, names of heads
 _BELOW = 72  # a scale with its numbers
 _AWAY, _BARS, _VALUE = 16, 74, 62  # from the cells to the bars of layers, their width, room for their numbers
 _GAP = 26
-_LEAST = 300  # width of a grid under which its scale would not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,8 @@ class PanelRow:
     """Room for the names of layers."""
     cell_width: int
     cell_height: int
+    least: int
+    """Width that the words of a panel need."""
     margins: tuple[bool, ...]
     """Which grids have bars beside them."""
 
@@ -73,7 +74,7 @@ class PanelRow:
     @property
     def pitch(self) -> int:
         """Least width of a panel without its bars."""
-        return max(self.grid_width, _LEAST)
+        return max(self.grid_width, self.least)
 
     @property
     def height(self) -> int:
@@ -93,14 +94,27 @@ class PanelRow:
         return Grid(self.layers, self.heads, self.cell_width, self.cell_height, int(x), int(y) + _ABOVE)
 
 
-def panel_row(layers: Sequence[int], heads: int, margins: Sequence[bool], room: int) -> PanelRow:
-    """Grids that fit ``room`` pixels beside each other; cells hold numbers up to 16 heads, and are never under 4 x 10."""
+def panel_row(layers: Sequence[int], rows: Sequence[Sequence[Panel]], room: int) -> PanelRow:
+    """Where ``rows`` of panels, each beside each other in ``room`` pixels, have their grids.
+
+    Cells hold numbers up to 12 heads, and are never under 4 x 10 pixels; the first row says which grids have bars.
+    """
+    first, heads = rows[0], rows[0][0].values.shape[1]
+    margins = tuple(panel.layers is not None for panel in first)
     names = ceil(width(f"L{max(layers)}", SMALL, DPI)) + 14
     bars = sum(_AWAY + _BARS + _VALUE for margin in margins if margin)
     free = (room - bars - (len(margins) - 1) * _GAP) // len(margins) - names
-    wide = min(max(free // heads, 40 if heads <= 16 else 4), 100)
+    wide = min(max(free // heads, 40 if heads <= 12 else 4), 100)
     tall = min(max(820 // len(layers), 10), 46 if wide >= 38 else max(wide, 20))
-    return PanelRow(len(layers), heads, names, wide, tall, tuple(margins))
+    least = max(ceil(_words(panel)) for row in rows for panel in row)
+    return PanelRow(len(layers), heads, names, wide, tall, least, margins)
+
+
+def _words(panel: Panel) -> float:
+    """The width of what is written above and below a panel, in pixels."""
+    ends = 2 * width(f"+{panel.far:.2g}", SMALL, DPI)
+    below = width(panel.meaning, SMALL, DPI) + ends + 24
+    return 1.02 * max(below, width(panel.under, SMALL, DPI), width(panel.name, 10, DPI, bold=True))
 
 
 def draw_row(
@@ -113,8 +127,8 @@ def draw_row(
         figure.axes[-1].set_label(panel.name)
         write(figure, cells.left, corner[1] + 24, panel.name, points=10, color=panel.color, fontweight="bold")
         write(figure, cells.left, corner[1] + 52, panel.under, color=MUTED)
-        span = min(place.pitch, max(cells.width, _LEAST))
-        color_bar(figure, (cells.left, cells.top + cells.height + 12, span), panel.scale, panel.limits, panel.meaning)
+        scale = cells.left, cells.top + cells.height + 12, place.pitch
+        color_bar(figure, scale, panel.scale, panel.limits, panel.meaning)
         if panel.layers is not None:
             _margin(figure, cells, panel.layers, panel.layers_far, panel.name)
 

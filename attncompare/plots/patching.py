@@ -27,14 +27,6 @@ def patching(record: Patching) -> Figure:
     are apart. Effects are given as shares of that only where the record gives them.
     """
     about = scope(record.about)
-    place = panel_row(record.layers, record.jsd_bits.shape[1], (True, True), _ROOM - 2 * PAD)
-    width = place.width + 2 * PAD
-    title = f"What {asked(record)} gains when {about.of('heads')} are swapped{about.over}"
-    head = opening(title, _below(record), width)
-    below = lines(_footnote(record), width - 2 * PAD)
-    end = head.end + place.height
-    figure = card(width, end + LINE * len(below) + PAD)
-    head.draw(figure)
     far = furthest(*record.heads.values())
     panels = [
         Panel(
@@ -44,6 +36,14 @@ def patching(record: Patching) -> Figure:
         )
         for direction, color in zip(_DIRECTIONS, (BASE, TUNED), strict=True)
     ]  # fmt: skip
+    place = panel_row(record.layers, [panels], _ROOM - 2 * PAD)
+    width = place.width + 2 * PAD
+    title = f"What {asked(record)} gains when {about.of('heads')} are swapped{about.over}"
+    head = opening(title, _below(record), width)
+    below = lines(_footnote(record), width - 2 * PAD)
+    end = head.end + place.height
+    figure = card(width, end + LINE * len(below) + PAD)
+    head.draw(figure)
     draw_row(figure, place, (PAD, head.end), record.layers, panels)
     footer(figure, end, below)
     return figure
@@ -57,7 +57,8 @@ def patching_alt(record: Patching) -> str:
         f"{asked(record)}, in {record.readout.unit}."
     ]
     for direction in _DIRECTIONS:
-        said.append(f"{_name(record, direction)}: {_all(record, direction)}; largest {_largest(record, direction)}.")
+        name = _name(record, direction)
+        said.append(f"{name[0].upper()}{name[1:]}: {_all(record, direction)}; largest {_largest(record, direction)}.")
     return " ".join(part for part in (*said, *record.notes, holes(record.layers), about.remark()) if part)
 
 

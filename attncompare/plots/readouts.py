@@ -80,9 +80,12 @@ def amount(value: float) -> str:
 def fixed(value: float, far: float, sign: str = "+") -> str:
     """A value with as many decimals as all values beside it, of which the furthest from 0 is ``far``.
 
-    >>> fixed(-0.034, 2.7), fixed(0.0641, 0.064), fixed(0.2, 140.0), fixed(3e-9, 2e-8), fixed(0.07, 1.9, "")
-    ('−0.03', '+0.064', '+0', '+3e-09', '0.07')
+    >>> fixed(-0.034, 2.7), fixed(0.0641, 0.064), fixed(-0.2, 140.0), fixed(3e-9, 2e-8), fixed(0.07, 1.9, "")
+    ('−0.03', '+0.064', '0', '+3e-09', '0.07')
     """
     ten = int(np.floor(np.log10(far))) if far > 0 else 0
     places = max(2 - ten, 0) if ten >= 0 else 1 - ten
-    return f"{value:{sign}{f'.{places}f' if places <= 4 else '.0e'}}".replace("-", "−", 1 if value < 0 else 0)
+    text = f"{value:{sign}{f'.{places}f' if places <= 4 else '.0e'}}"
+    if not float(text):
+        return text.lstrip("+-")
+    return text.replace("-", "−", 1) if value < 0 else text

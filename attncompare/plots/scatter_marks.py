@@ -1,4 +1,4 @@
-"""The marks of the four verdicts, how large they are, and the key that names the heads of each."""
+"""The heads of the scatter with their verdicts, the marks of these, and the key that names the heads of each."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,14 @@ from attncompare.plots.colors import INK, MUTED
 from attncompare.plots.labels import width
 
 ORDER = ("changed and matters", "changed but idle", "unchanged but critical", "neither")
+MANY = 400
+"""Heads beyond which marks are smaller, and only those that carry a verdict are kept free of names."""
 _ROW = 31
 _SMALLEST, _LARGEST = 8.0, 40.0  # diameters of marks, in pixels
 _SPACE = 14
+_LISTED = 12  # names in the key, at most
+
+Cell = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,62 +44,81 @@ KINDS = {
 }
 
 
-def diameters(record: Patching) -> np.ndarray:
-    """``[layer, head]``: pixels across each mark; its area grows with what switching the head off does."""
-    needed = np.nan_to_num(np.abs(record.critical))
-    most = needed.max(initial=0) or 1.0
-    # Where there are thousands of heads the small ones would cover each other.
-    smallest = _SMALLEST if needed.size <= 400 else 5.0
-    size = np.asarray(np.sqrt(smallest**2 + needed / most * (_LARGEST**2 - smallest**2)))
-    return np.where(
-        record.verdicts == "neither", np.minimum(size, 20 if needed.size <= 400 else 12), np.maximum(size, 14)
-    )
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """What the scatter shows of each head, ``[layer, head]``."""
+
+    layers: tuple[int, ...]
+    moved: np.ndarray
+    """Divergence, bits."""
+    effect: np.ndarray
+    """Size of what the base's head does in the tuned model."""
+    needed: np.ndarray
+    """Size of what switching the head off does."""
+    verdicts: np.ndarray
+    shown: np.ndarray
+    """bool: whether both coordinates were measured."""
+
+    @property
+    def diameters(self) -> np.ndarray:
+        """Pixels across each mark; its area grows with what switching the head off does."""
+        needed = np.nan_to_num(self.needed)
+        most = needed.max(initial=0) or 1.0
+        # Where there are thousands of heads large marks would cover each other.
+        smallest, quiet, loud = (_SMALLEST, 20, 14) if needed.size <= MANY else (5.0, 12, 10)
+        size = np.asarray(np.sqrt(smallest**2 + needed / most * (_LARGEST**2 - smallest**2)))
+        return np.where(self.verdicts == "neither", np.minimum(size, quiet), np.maximum(size, loud))
+
+    def ranked(self, verdict: str) -> list[Cell]:
+        """Row and head of every head of a verdict, the most important first: by effect, divergence, or need."""
+        size = {"changed but idle": self.moved, "unchanged but critical": self.needed}.get(verdict, self.effect)
+        rows, heads = np.nonzero(self.verdicts == verdict)
+        order = np.argsort(-np.nan_to_num(size[rows, heads]), kind="stable")
+        return list(zip(rows[order].tolist(), heads[order].tolist(), strict=True))
+
+    def name(self, cell: Cell) -> str:
+        """``L5.H9``."""
+        return head_name(self.layers[cell[0]], cell[1])
 
 
-def ranked(record: Patching, verdict: str) -> list[tuple[int, int]]:
-    """Row and head of every head of a verdict, the most important first: by effect, divergence, or what it is needed for."""
-    effect = np.abs(record.heads["into_tuned"])
-    size = {"changed but idle": record.jsd_bits, "unchanged but critical": np.abs(record.critical)}.get(verdict, effect)
-    cells = np.argwhere(record.verdicts == verdict).tolist()
-    return sorted(((row, head) for row, head in cells), key=lambda cell: -float(np.nan_to_num(size[cell])))
+def heads_of(record: Patching) -> Heads:
+    """The heads of a record."""
+    moved, effect = record.jsd_bits, np.abs(record.heads["into_tuned"])
+    shown = np.isfinite(moved) & np.isfinite(effect)
+    return Heads(record.layers, moved, effect, np.abs(record.critical), record.verdicts, shown)
 
 
-def key_height(record: Patching) -> int:
-    """Height in pixels of what :func:`draw_key` draws."""
-    return _ROW * len(ORDER)
+KEY_HEIGHT = _ROW * len(ORDER)
+"""Height in pixels of what :func:`draw_key` draws."""
 
 
-def draw_key(figure: Figure, record: Patching, top: float) -> None:
+def draw_key(figure: Figure, heads: Heads, top: float) -> None:
     """A line a verdict from pixel ``top``: its mark, how many heads, and the first of them."""
     edge = figure.get_size_inches()[0] * DPI - PAD
+    listed = PAD + 36 + width("unchanged but critical · 000", BODY, DPI, bold=True) * 1.04 + _SPACE
     for index, verdict in enumerate(ORDER):
-        kind, cells = KINDS[verdict], ranked(record, verdict)
+        kind, cells, quiet = KINDS[verdict], heads.ranked(verdict), verdict == "neither"
         baseline = top + _ROW * index + 22
         axes = box(figure, PAD, baseline - 20, 28, 28)
         axes.set(xlim=(0, 28), ylim=(28, 0))
         axes.set_label("key")
-        across = 11 if verdict == "neither" else 17
+        across = 11 if quiet else 17
         axes.scatter(
             [12], [14], (across * 72 / DPI) ** 2, marker=kind.marker, facecolors=kind.face, edgecolors=kind.edge,
             linewidths=kind.line, clip_on=False,
         )  # fmt: skip
-        quiet = verdict == "neither"
-        name = f"{verdict} · {len(cells)}"
-        write(figure, PAD + 36, baseline, name, points=BODY, color=kind.ink, fontweight="normal" if quiet else "bold")
-        x = PAD + 36 + width("unchanged but critical · 000", BODY, DPI, bold=True) * 1.04 + _SPACE
-        write(
-            figure, x, baseline, _listed(record, verdict, cells, edge - x), color=MUTED if quiet else INK, points=BODY
-        )
+        weight = "normal" if quiet else "bold"
+        write(figure, PAD + 36, baseline, f"{verdict} · {len(cells)}", points=BODY, color=kind.ink, fontweight=weight)
+        if not quiet:
+            write(figure, listed, baseline, _listed(heads, cells, edge - listed), color=INK, points=BODY)
 
 
-def _listed(record: Patching, verdict: str, cells: list[tuple[int, int]], room: float) -> str:
+def _listed(heads: Heads, cells: list[Cell], room: float) -> str:
     """As many names as there is room for."""
-    if verdict == "neither":
-        return ""
-    names = [head_name(record.layers[row], head) for row, head in cells]
+    names = [heads.name(cell) for cell in cells[:_LISTED]]
     for count in range(len(names), 0, -1):
-        rest = f" and {len(names) - count} more" if count < len(names) else ""
+        rest = f" and {len(cells) - count} more" if count < len(cells) else ""
         text = ", ".join(names[:count]) + rest
         if width(text, BODY, DPI) * 1.02 <= room:
             return text
-    return "no head" if not names else f"{len(names)} heads"
+    return "no head" if not cells else f"{len(cells)} heads"

@@ -142,7 +142,12 @@ def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, place: Grid, loud
     colors = image.to_rgba(values)
     points = 8.0 if place.cell_width >= 50 else 7.0
     shown = style(points, ha="center", va="center_baseline")
-    places, room = decimals(furthest(values)), place.cell_width - 2
+    room = place.cell_width - 2
+    # Most numbers have as many decimals as fit with a leading 0; longer ones have fewer.
+    typical = ("−" if sign else "") + "."
+    places = next(
+        (n for n in range(decimals(furthest(values)), 0, -1) if width(typical + "0" * n, points, DPI) <= room), 0
+    )
     for row, head in np.argwhere(np.isfinite(values)).tolist():
         text = _fitting(values[row, head], places, room, points, sign=sign)
         weight = "bold" if loud[row, head] else "normal"

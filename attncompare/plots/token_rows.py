@@ -33,8 +33,8 @@ class TokenRows:
 
     @property
     def height(self) -> int:
-        """Pixels of all rows."""
-        return ROW * len(self.shown)
+        """Pixels of all rows; one row at least."""
+        return ROW * max(len(self.shown), 1)
 
     @property
     def numbered(self) -> bool:
