@@ -79,4 +79,4 @@ def _rounded(number: float) -> int:
     """The number with its first digit, and a second one above 100."""
     if number < 10:
         return max(1, round(number))
-    return round(number, -1 if number < 1000 else -2)
+    return round(round(number), -1 if number < 1000 else -2)
