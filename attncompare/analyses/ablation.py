@@ -158,8 +158,8 @@ def ablation(
         progress: called between batches, may raise to stop.
 
     Raises:
-        BadInput: as compare; no such way, class or token; references with another way than ``"mean"``. PairMismatch: the models' outputs can't be compared.
-        UnsupportedModel: their attention can be read but not changed.
+        BadInput: as compare; no such way, class or token; references with another way than ``"mean"``. PairMismatch: the
+            models' outputs can't be compared. UnsupportedModel: their attention can be read but not changed.
     """
     require_choice("ablation", how, Ablating)
     judge_references(how, references)
