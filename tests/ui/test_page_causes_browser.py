@@ -1,7 +1,10 @@
 """The tabs *What the output rests on* and *Does it matter* in a real browser."""
 
+from typing import Any
+
 from attncompare.ui.questions import unheard
 from attncompare.ui.work import turn
+from tests.ui.conftest import Served
 from tests.ui.visiting import Visit
 
 TEXT = "A dull film."
@@ -32,9 +35,6 @@ def errors_cancelling_and_a_new_comparison(visit: Visit, tab: str) -> None:
     first = PARTS[tab][0]
     picture = f"#{PICTURES[first][0]}"
     kept = visit.source(picture)
-    for width in (390, 1280):
-        visit.tab.set_viewport_size({"width": width, "height": 900})
-        assert visit.overflow() <= 0
     visit.tab.fill(f"#{tab}-wanted input", "spam")
     visit.tab.click(f"#{first}")
     said(visit, first, "no class 'spam'")
@@ -87,6 +87,19 @@ def test_what_the_output_rests_on_is_found_when_asked(visit: Visit) -> None:
             visit.tab.click(f"#{name.replace('.', '-')}")
         assert download.value.suggested_filename == name
     errors_cancelling_and_a_new_comparison(visit, "rests")
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, page: Served) -> None:
+    visit = Visit(browser, page.url, "dark", 390)
+    visit.compare(TEXT)
+    for tab, part, picture in (("rests", "zero", "value-zeroing"), ("matters", "ablate", "ablation")):
+        opened(visit, tab)
+        assert visit.overflow() <= 0
+        visit.tab.click(f"#{part}")
+        visit.tab.wait_for_selector(f"#{picture} img")
+        assert visit.overflow() <= 0
+    assert visit.complaints == []
+    visit.context.close()
 
 
 def test_whether_it_matters_is_tested_when_asked(visit: Visit) -> None:
