@@ -201,7 +201,9 @@ def judge_references(how: str, references: Any) -> None:
     if isinstance(references, str) or not isinstance(references, Sequence):
         raise BadInput(f"Expected references to be a list of texts, got {type(references).__name__}.")
     if references and how != "mean":
-        raise BadInput(f"References are what a mean is over, and {how!r} takes none: leave them out, or ask for 'mean'.")
+        raise BadInput(
+            f"References are what a mean is over, and {how!r} takes none: leave them out, or ask for 'mean'."
+        )
 
 
 def _alike(reading: Reading) -> Reading:
