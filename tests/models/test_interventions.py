@@ -1,4 +1,4 @@
-"""Heads changed by the tap: beside weights and hooks on copies, in batches and in passes that begin at the changed layer."""
+"""Heads changed by the tap: beside weights and hooks on copies, in batches and in batches that grow on their way."""
 
 import copy
 from dataclasses import replace
@@ -136,19 +136,19 @@ def test_a_recorded_pattern_put_back_does_nothing(family: str, attention: str) -
 
 
 @pytest.mark.parametrize(("family", "attention"), STACKS)
-def test_passes_that_begin_at_the_changed_layer_equal_whole_ones_and_single_ones(family: str, attention: str) -> None:
+def test_batches_that_rows_join_at_their_layer_equal_whole_ones_and_single_ones(family: str, attention: str) -> None:
     pair = made(family)
     base, tuned = interventions(pair, attention)
     wanted = one_by_one(len(base.clean.calls), base.clean.calls[0].heads)
     edit = edits.pattern(tuned.clean)
     assert base._layered is not None
-    resumed = base.effects(wanted, edit, unheard)
+    grown = base.effects(wanted, edit, unheard)
     assert base._layered is not None, "it fell back to whole passes"
     base._layered = None
     whole = base.effects(wanted, edit, unheard)
     alone = torch.cat([base.effects(row[None], edit, unheard) for row in wanted])
-    assert resumed.abs().max() > 1e-3
-    torch.testing.assert_close(resumed, whole, atol=2e-4, rtol=1e-4)
+    assert grown.abs().max() > 1e-3
+    torch.testing.assert_close(grown, whole, atol=2e-4, rtol=1e-4)
     torch.testing.assert_close(alone, whole, atol=2e-4, rtol=1e-4)
 
 
