@@ -29,6 +29,10 @@ Progress = Callable[[str, int, int], None]
 """Called as ``progress(step, done, total)`` between layers; whatever it raises stops the work and reaches the caller."""
 
 
+def unheard(step: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 def part(tell: Progress, step: str, done: int, total: int) -> Progress:
     """Progress of one part of a whole: it says where the whole is, and may stop the work at every layer."""
     tell(step, done, total)

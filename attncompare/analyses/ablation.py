@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attncompare.analyses.asking import Source, asked, require_choice, source
-from attncompare.attention import About, Progress, frozen, head_name, listed
+from attncompare.attention import About, Progress, frozen, head_name, listed, unheard
 from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import edits
 from attncompare.models.gates import gates
@@ -163,7 +163,7 @@ def ablation(
     """
     require_choice("ablation", how, Ablating)
     judge_references(how, references)
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or unheard
     question, readout = asked(pair, text, answer, against, progress, **reading)
     wanted = one_by_one(len(question.stack.layers), question.stack.heads)
     outputs: dict[str, float] = {}

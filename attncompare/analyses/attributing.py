@@ -9,12 +9,12 @@ import torch
 
 from attncompare.analyses.asking import BORROWED, ask, require_choice, source
 from attncompare.analyses.attribution import Attribution
-from attncompare.analyses.looks import Looks, looks
+from attncompare.analyses.looks import Looks, assumed, looks
 from attncompare.analyses.scores import Baseline, Method, Scorer, Scores
-from attncompare.attention import Progress, frozen
+from attncompare.attention import Progress, frozen, unheard
 from attncompare.metrics.agreement import FEWEST, kendall_tau_b, top_overlap
 from attncompare.models.erasing import Erasing
-from attncompare.models.gradients import SMALLEST_DIFFERENCE
+from attncompare.models.gradients import SMALLEST_DIFFERENCE, Integrated
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
@@ -63,7 +63,7 @@ def attribution(
     ):
         require_choice(name, value, choices)
     require_outputs(pair)
-    tell = progress or _unheard
+    tell = progress or unheard
     question = prepare(pair, text, progress=progress, **reading)
     readout, sides = ask(pair, question, answer, against, progress)
     scorer = Scorer(pair, question, readout, method, baseline=baseline, erasing=erasing)
@@ -94,8 +94,16 @@ def attribution(
         overlap={side: found[1] for side, found in agreement.items()},
         top=top,
         content=content,
-        notes=tuple(_notes(question, readout, scores, len(content))),
+        notes=(*_notes(question, readout, scores, len(content)), *assumed(looking), *_rounded(pair, integrals)),
     )
+
+
+def _rounded(pair: Pair, integrals: dict[SideName, Integrated | None]) -> list[str]:
+    """What may be behind an integral that did not converge, and can be helped."""
+    missed = any(found and not found.converged for found in integrals.values())
+    if not missed or pair.tuned.info.dtype == "float32":
+        return []
+    return [f"In {pair.tuned.info.dtype} rounding alone may do that: load the pair with dtype='float32'."]
 
 
 def _agreement(look: Looks, scores: np.ndarray, content: tuple[int, ...], top: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +141,3 @@ def _notes(question: PairText, readout: Readout, scores: dict[SideName, Scores],
             )
     if content < FEWEST:
         yield f"With {content} content tokens ({FEWEST} are needed) no rank correlation is given."
-
-
-def _unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

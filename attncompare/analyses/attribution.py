@@ -16,7 +16,7 @@ import pandas as pd
 from attncompare.analyses.asking import Source
 from attncompare.analyses.looks import Looks
 from attncompare.analyses.scores import Method
-from attncompare.analyses.verdict import named
+from attncompare.analyses.verdict import listing, named
 from attncompare.attention import About, Token, head_name, listed
 from attncompare.models.readout import Readout
 
@@ -141,7 +141,7 @@ def _top(found: Attribution, scores: np.ndarray, output: float) -> str:
         return f"({output:.2f}) rests on no token more than on another"
     sign = "" if found.method == "saliency" else "+"
     parts = [f"{named(found.tokens, i)} ({scores[i]:{sign}.2g})" for i in order]
-    return f"({output:.2f}) rests most on {_and(parts)}"
+    return f"({output:.2f}) rests most on {listing(parts)}"
 
 
 def _changed(found: Attribution) -> str:
@@ -181,10 +181,6 @@ def _heads(found: Attribution) -> str:
         f"{looks}. Tuning brought heads {direction} it: {closer} of {int(both.sum())} agree more, {further} less "
         f"(median tau {medians[0]:.2f} to {medians[1]:.2f}{borrowed})."
     )
-
-
-def _and(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _numbers(values: dict[str, float]) -> dict[str, float | None]:

@@ -1,16 +1,18 @@
 """Erasing the words of a text in the order of several rankings, and watching the answer of both models."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
 from attncompare.analyses.asking import BORROWED, Asked, ask, require_choice, source
-from attncompare.analyses.erasure import BINS, Erasure
-from attncompare.analyses.looks import looks
+from attncompare.analyses.erasure import BINS, NAMES, Erasure
+from attncompare.analyses.looks import assumed, looks
 from attncompare.analyses.scores import Method, Scorer
-from attncompare.attention import Progress, frozen
+from attncompare.analyses.verdict import listing
+from attncompare.attention import Progress, frozen, unheard
 from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models.erasing import Eraser, Erasing, Positions
 from attncompare.models.pair import Pair
@@ -59,7 +61,7 @@ def erasure(
     if reading.get("level", "word") not in ("auto", "word"):
         raise BadInput("Erasure is of whole words: leave level out, or give 'word'.")
     require_outputs(pair)
-    tell = progress or _unheard
+    tell = progress or unheard
     question = prepare(pair, text, progress=progress, **{**reading, "level": "word"})
     words = question.key_tokens[: len(question.keys.units)]
     erasable = tuple(i for i, word in enumerate(words) if not word.special)
@@ -114,22 +116,24 @@ def _scores(
     tell: Progress,
 ) -> tuple[dict[str, dict[str, np.ndarray]], tuple[str, ...]]:
     """Of each side each ranking's scores of the erasable words, and why a ranking is missing."""
-    at, notes, found = list(erasable), [], {}
-    for name, look in looks(pair, question, readout, sides, tell).items():
+    at, found = list(erasable), {}
+    missing: dict[str, list[str]] = defaultdict(list)
+    looking = looks(pair, question, readout, sides, tell)
+    for name, look in looking.items():
         found[name] = {"attention": look.mean[at]}
         if look.rollout is not None:
             found[name]["rollout"] = look.rollout[at]
-    try:
-        for method in GRADIENTS:
+    for method in GRADIENTS:
+        try:
             scorer = Scorer(pair, question, readout, method, baseline="auto", erasing="delete")
-            for asked in sides:
-                found[asked.name][method] = np.asarray(scorer.score(asked, tell).units)[at]
-    except (UnsupportedModel, BadInput) as error:
-        for rankings in found.values():
-            for method in GRADIENTS:
-                rankings.pop(method, None)
-        notes.append(f"Without rankings by gradients: {error}")
-    return found, tuple(notes)
+            scored = {asked.name: np.asarray(scorer.score(asked, tell).units)[at] for asked in sides}
+        except (UnsupportedModel, BadInput) as error:
+            missing[str(error)].append(NAMES[method])
+            continue
+        for name, units in scored.items():
+            found[name][method] = units
+    notes = (f"Without a ranking by {listing(names)}: {why}" for why, names in missing.items())
+    return found, (*notes, *assumed(looking))
 
 
 class _Watched(NamedTuple):
@@ -179,7 +183,3 @@ def _remarks(question: PairText, readout: Readout, counts: tuple[int, ...]) -> l
     if readout.base_head == "borrowed":
         said.append(BORROWED)
     return said
-
-
-def _unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

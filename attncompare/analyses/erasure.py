@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from attncompare.analyses.asking import Source
-from attncompare.analyses.verdict import printable
+from attncompare.analyses.verdict import listing, printable
 from attncompare.attention import About, Token, listed
 from attncompare.models.erasing import Erasing
 from attncompare.models.readout import Readout
 
 SCHEMA_VERSION = 1
+
+FEW_WORDS = 5
+"""Below so many words a ranking can hardly be told from random orders."""
 
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 RANKINGS = ("attention", "rollout", "gradient_x_input", "integrated_gradients")
@@ -64,26 +67,32 @@ class Erasure:
     seed: int
     notes: tuple[str, ...]
 
+    @property
+    def distinct(self) -> list[int]:
+        """One bin for each number of words: bins of a short text that erase the same words count once."""
+        first: list[int] = np.unique(self.counts, return_index=True)[1].tolist()
+        return first
+
     def comprehensiveness(self, side: str) -> np.ndarray:
-        """``[ranking]``: mean over the bins of the fall without the top words. Higher is more faithful."""
-        return self.full[side] - self.without[side].mean(1)
+        """``[ranking]``: mean over the distinct bins of the fall without the top words. Higher is more faithful."""
+        return self.full[side] - self.without[side][:, self.distinct].mean(1)
 
     def sufficiency(self, side: str) -> np.ndarray:
-        """``[ranking]``: mean over the bins of the fall with the top words alone. Lower is more faithful."""
-        return self.full[side] - self.only[side].mean(1)
+        """``[ranking]``: mean over the distinct bins of the fall with the top words alone. Lower is more faithful."""
+        return self.full[side] - self.only[side][:, self.distinct].mean(1)
 
     def random_comprehensiveness(self, side: str) -> np.ndarray:
         """``[draw]``: what random rankings reach."""
-        return self.full[side] - self.random_without[side].mean(1)
+        return self.full[side] - self.random_without[side][:, self.distinct].mean(1)
 
     def random_sufficiency(self, side: str) -> np.ndarray:
         """``[draw]``: what random rankings reach."""
-        return self.full[side] - self.random_only[side].mean(1)
+        return self.full[side] - self.random_only[side][:, self.distinct].mean(1)
 
     @property
     def answers(self) -> tuple[str, ...]:
         """What was found, in sentences."""
-        return _best(self, "tuned"), _best(self, "base"), _changed(self), CAUTION
+        return _best(self, "tuned"), _best(self, "base"), _changed(self), _odds(self), CAUTION
 
     def frame(self) -> pd.DataFrame:
         """One line per side, ranking (random: the mean of its draws) and bin: p without the words and with them alone."""
@@ -141,6 +150,17 @@ def beyond(found: Erasure, side: str) -> list[str]:
     return [found.rankings[i] for i in np.argsort(-reached, kind="stable").tolist() if reached[i] > chance]
 
 
+def _odds(found: Erasure) -> str:
+    """What being beyond every random order is worth."""
+    draws = len(found.random_only["tuned"])
+    said = f"A ranking without any merit is beyond {draws} random orders once in {draws + 1} times."
+    if len(found.erasable) < FEW_WORDS:
+        return (
+            f"{said} With {len(found.erasable)} words there are few orders at all, so this text is too short to tell."
+        )
+    return said
+
+
 def _best(found: Erasure, side: str) -> str:
     reached, chance = found.comprehensiveness(side), found.random_comprehensiveness(side)
     best = int(reached.argmax())
@@ -152,9 +172,9 @@ def _best(found: Erasure, side: str) -> str:
     answer = f"p({printable(found.readout.answer)})"
     falls = f"without its first words {answer} falls by {reached[best]:.2g} on average ({random})"
     if not (better := beyond(found, side)):
-        return f"In {who} no ranking is more faithful than chance; the best is {NAMES[found.rankings[best]]}: {falls}."
+        return f"In {who} no ranking is beyond every random order; the best is {NAMES[found.rankings[best]]}: {falls}."
     others = [NAMES[name] for name in better[1:]]
-    also = f"; so {'does' if len(others) == 1 else 'do'} {_and(others)}" if others else "; no other ranking does"
+    also = f"; so {'does' if len(others) == 1 else 'do'} {listing(others)}" if others else "; no other ranking does"
     return (
         f"In {who} {NAMES[better[0]]} is the most faithful ranking: {falls}, which is beyond every one of them{also}."
     )
@@ -166,16 +186,14 @@ def _changed(found: Erasure) -> str:
     lost = [NAMES[name] for name in found.rankings if name in base - tuned]
     if found.readout.base_head == "borrowed" and (gained or lost):
         alone = ((gained, "tuned model"), (lost, "base"))
-        said = [f"{_and(names)} in the {side} alone" for names, side in alone if names]
-        return f"Faithful beyond chance: {' and '.join(said)}; but the base has no head of its own to be faithful to."
-    parts = [f"made {_and(gained)} faithful beyond chance"] if gained else []
-    parts += [f"made {_and(lost)} no better than chance"] if lost else []
+        said = [f"{listing(names)} in the {side} alone" for names, side in alone if names]
+        return (
+            f"Beyond every random order: {' and '.join(said)}; but the base has no head of its own to be faithful to."
+        )
+    parts = [f"brought {listing(gained)} beyond every random order"] if gained else []
+    parts += [f"brought {listing(lost)} back among the random orders"] if lost else []
     if parts:
         return f"Tuning {' and '.join(parts)}."
     if tuned:
-        return "The same rankings are faithful beyond chance in both models."
-    return "In neither model is any ranking faithful beyond chance."
-
-
-def _and(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+        return "The same rankings are beyond every random order in both models."
+    return "In neither model is any ranking beyond every random order."

@@ -1,6 +1,6 @@
 """What the place that the answer is read from looks at: by head, on average, and through all layers (rollout)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Looks:
     """``[layer, head, token]``."""
     rollout: np.ndarray | None
     """``[token]``; None for cross-attention, which is not rolled out."""
+    assumed: bool = False
+    """Whether where the answer is read from could not be followed, and is taken to be where such models mostly read it."""
 
     @property
     def mean(self) -> np.ndarray:
@@ -44,7 +46,7 @@ class Looks:
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values, without the heads."""
         rollout = None if self.rollout is None else self.rollout.tolist()
-        return {"read": list(self.read), "mean": self.mean.tolist(), "rollout": rollout}
+        return {"read": list(self.read), "assumed": self.assumed, "mean": self.mean.tolist(), "rollout": rollout}
 
 
 def looks(pair: Pair, question: PairText, readout: Readout, sides: Sequence[Asked], tell: Progress) -> dict[str, Looks]:
@@ -61,30 +63,42 @@ def looks(pair: Pair, question: PairText, readout: Readout, sides: Sequence[Aske
             else record_side(pair, question, asked.side, tell, only=question.attention)
         )
         calls = [call for _, call in trace.stack(question.attention)]
-        read = read_from(pair, question, readout, asked)
+        followed = read_from(pair, question, readout, asked)
+        read = followed or _mostly(pair, question, asked)
         heads = torch.stack([_mean_rows(call, read) for call in calls])
         rollout = None if question.attention == "cross" else asked.over_units(follow(calls, read, uniform=False))
         groups = getattr(question.queries, asked.name)
         units = tuple(unit for unit, tokens in enumerate(groups) if not set(read).isdisjoint(tokens))
-        found[asked.name] = Looks(units, frozen(asked.over_units(heads)), None if rollout is None else frozen(rollout))
+        rolled = None if rollout is None else frozen(rollout)
+        found[asked.name] = Looks(units, frozen(asked.over_units(heads)), rolled, not followed)
     return found
 
 
 def read_from(pair: Pair, question: PairText, readout: Readout, asked: Asked) -> tuple[int, ...]:
-    """The queries of the stack's last layer that the readout depends on: where its gradient is not zero.
-
-    Where there is no gradient: the last token of a decoder, all that an encoder hands to one, an encoder's first token.
-    """
+    """The queries of the stack's last layer that the readout depends on: where its gradient is not zero; none where there is
+    no gradient."""
     try:
-        read = read_places(pair, asked.side, asked.encoding, question.attention, readout, asked.name)
-    except (UnsupportedModel, RuntimeError):
-        read = ()
-    if read:
-        return read
+        return read_places(pair, asked.side, asked.encoding, question.attention, readout, asked.name)
+    except UnsupportedModel:
+        return ()
+
+
+def _mostly(pair: Pair, question: PairText, asked: Asked) -> tuple[int, ...]:
+    """Where such models mostly read: the last token of a decoder, all that an encoder hands to one, an encoder's first."""
     queries = len(getattr(question.queries, f"{asked.name}_tokens"))
     if question.causal or question.attention == "cross":
         return (queries - 1,)
     return tuple(range(queries)) if pair.encoder_decoder else (0,)
+
+
+def assumed(looking: Mapping[str, Looks]) -> list[str]:
+    """What a reader should know of places that were assumed."""
+    if not any(look.assumed for look in looking.values()):
+        return []
+    return [
+        "Where the answer is read from could not be followed in these models: attention and rollout are from where such "
+        "models mostly read it, which may not be so here."
+    ]
 
 
 def _mean_rows(call: AttentionCall, read: Sequence[int]) -> Float[Tensor, "head key"]:

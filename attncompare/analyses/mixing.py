@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attncompare.analyses.routes import FULL_TOKENS, Routes, merged, omitted
-from attncompare.attention import Progress, frozen
+from attncompare.attention import Progress, frozen, unheard
 from attncompare.errors import BadInput
 from attncompare.metrics.mixing import cosine_distance, mixed_through, mixing_rows
 from attncompare.models.pair import Pair, Side
@@ -31,7 +31,7 @@ def value_zeroing(pair: Pair, text: str, *, progress: Progress | None = None, **
         BadInput: as compare; cross-attention; more than 512 tokens. UnsupportedModel: the models' attention can't be
             changed, or their layers can't be run one by one.
     """
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or unheard
     question = prepare(pair, text, progress=progress, **reading)
     if question.attention == "cross":
         raise BadInput(f"There is no value zeroing of cross-attention: {omitted(question)}.")

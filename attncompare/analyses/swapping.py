@@ -6,7 +6,7 @@ from attncompare.analyses.ablation import one_by_one, parted
 from attncompare.analyses.asking import asked, require_choice, source
 from attncompare.analyses.divergence import Divergences
 from attncompare.analyses.patching import SMALLEST_GAP, Patching, Swapped
-from attncompare.attention import Progress
+from attncompare.attention import Progress, unheard
 from attncompare.errors import PairMismatch
 from attncompare.models import edits
 from attncompare.models.interventions import Clean, Interventions
@@ -46,7 +46,7 @@ def patching(
             they read different tokens. UnsupportedModel: their attention can be read but not changed.
     """
     require_choice("part of a head to swap,", what, Swapped)
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or unheard
     question, readout = asked(pair, text, answer, against, progress, **reading)
     require_same_tokens(question)
     divergences = Divergences(question)

@@ -90,6 +90,11 @@ def named(tokens: tuple[Token, ...], at: int) -> str:
     return f"‘{printable(text)}’" + (f" at position {at}" if repeated else "")
 
 
+def listing(parts: list[str]) -> str:
+    """``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
 def printable(text: str) -> str:
     """Models and texts may hold control characters, which must not reach a terminal."""
     if text.isspace():

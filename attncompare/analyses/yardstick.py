@@ -10,7 +10,7 @@ import numpy as np
 from attncompare.analyses.divergence import Divergences
 from attncompare.analyses.noise import DRAWS, Noise
 from attncompare.analyses.replicates import check, measured
-from attncompare.attention import Progress, frozen, part
+from attncompare.attention import Progress, frozen, part, unheard
 from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.metrics.floor import ALPHA, FEWEST_DRAWS, smallest_p
 from attncompare.models.calls import AttentionCall
@@ -71,7 +71,7 @@ def measure(
     progress: Progress | None,
 ) -> Noise:
     """:func:`noise` of a text that has been read, with options that have been judged."""
-    tell = progress or _unheard
+    tell = progress or unheard
     bits, unrelated = _real(pair, question, seed, tell)
     trace = base_trace(pair, question, tell)
     found, reason = _changes(pair, tell) if draws else ((), None)
@@ -230,7 +230,3 @@ def _remarks(pair: Pair, found: Sequence[Change], drawn: int, error: float) -> l
     if drawn and smallest_p(drawn) > ALPHA:
         said.append(f"With {drawn} draws no p is below {smallest_p(drawn):.2g}, so none is given.")
     return said
-
-
-def _unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

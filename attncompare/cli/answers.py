@@ -1,13 +1,13 @@
 """Commands about what the models answer: what it rests on, and which heads it needs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from attncompare.analyses.ablation import Ablating
 from attncompare.analyses.patching import Swapped
-from attncompare.analyses.scores import Method
+from attncompare.analyses.scores import Baseline, Method
 from attncompare.cli.files import done, tell, writable, write_json, write_pictures, write_table
 from attncompare.cli.options import Asked, asks
 from attncompare.models.erasing import Erasing
@@ -28,9 +28,11 @@ Against = Annotated[
 ]
 Erased = Annotated[
     Erasing,
-    typer.Option(help="How a token is erased: deleted, replaced by the mask token, or hidden by the attention mask."),
+    typer.Option(
+        help="How a token is erased: deleted, replaced by the mask token, or hidden by the attention mask (in a decoder it "
+        "still acts from its own place)."
+    ),
 ]
-Baseline = Literal["auto", "pad", "mask", "unk", "eos", "zero"]
 
 
 class Found(Protocol):
@@ -70,12 +72,16 @@ def attribution(
     """
     from attncompare import attribution as attribution_of
     from attncompare import plots
+    from attncompare.analyses.maps import require_head
     from attncompare.analyses.overlaid import overlaid
 
     over = overlaid(overlay)
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
     how: dict[str, Any] = {"answer": answer, "against": against, "baseline": baseline, "erasing": erasing}
-    found = attribution_of(asked.pair(), text, method=method, **how, progress=tell, **reading)
+    pair = asked.pair()
+    if over["of"] == "head":
+        require_head(pair, over["layer"], over["head"], reading)
+    found = attribution_of(pair, text, method=method, **how, progress=tell, **reading)
     figures = {"overlay": plots.overlay(found, **over), "agreement": plots.agreement(found)}
     write_table(folder / "attribution-heads.csv", found.head_frame())
     _write(folder, "attribution", found, {"attribution": plots.attribution(found), **figures})

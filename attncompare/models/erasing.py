@@ -20,7 +20,8 @@ from attncompare.models.passes import answered, batches
 from attncompare.models.tokens import Encoding
 
 Erasing = Literal["delete", "mask", "hide"]
-"""How a token is taken from a text: deleted, replaced by the mask token, or hidden by the attention mask."""
+"""How a token is taken from a text: deleted, replaced by the mask token, or hidden from the others by the attention
+mask, which in a decoder leaves it acting from its own place."""
 
 Positions = tuple[int, ...]
 

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from attncompare.attention import Progress
+from attncompare.attention import Progress, unheard
 from attncompare.errors import AttnCompareError, BadInput, UnsupportedModel
 from attncompare.models.cache import Cache
 from attncompare.models.pair import PAIRS, Pair, Side, unwrapped
@@ -110,7 +110,7 @@ def continuation(
     limit = min(room, asked.max_new_tokens)
     ids = tuple(inputs["input_ids"][0].tolist())
     key = (pair.key, asked.by, ids, limit, asked.temperature, asked.seed if asked.temperature else None)
-    return CONTINUATIONS.get(key, lambda: _generate(side, inputs, asked, limit, progress or _unheard))
+    return CONTINUATIONS.get(key, lambda: _generate(side, inputs, asked, limit, progress or unheard))
 
 
 def cannot_generate(pair: Pair, side: Side) -> str:
@@ -202,7 +202,3 @@ class _Choice:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from attncompare.attention import Progress
 from attncompare.errors import UnsupportedModel
 from attncompare.models.fillers import Kind, number
+from attncompare.models.memory import available, require
 from attncompare.models.pair import Pair, Side, unwrapped
 from attncompare.models.passes import answered, batches, repeated
 from attncompare.models.quiet import quiet
@@ -34,6 +35,9 @@ SMALLEST_DIFFERENCE = 1e-3
 
 SAME = 1e-4
 """Largest relative difference between the logits of a pass through embeddings and one through tokens."""
+
+KEPT = 3
+"""Copies of the attention weights that a backward pass keeps where they are computed one step after the other."""
 
 REMAINS = "occlusion, erasure by attention and rollout, ablation and patching remain"
 
@@ -126,7 +130,23 @@ def embedded(
             f"{side.info.model_class} computes something else from embeddings than from tokens (off by {difference:.2g}, "
             f"its largest logit is {largest:.2g}), so its gradients mean nothing: {REMAINS}."
         )
+    _require_memory(found)
     return found
+
+
+def _require_memory(of: Embedded) -> None:
+    """What a backward pass keeps of attention weights, where they are all held: SDPA holds none."""
+    if of.side.info.attention_path == "tap":
+        return
+    rows = next(iter(batches(of.pair, of.side, STEPS[0], of.tokens))).stop
+    weights = sum(place.heads for place in of.side.layout) * of.tokens**2
+    require(
+        rows * weights * 4 * KEPT,
+        f"The gradients of {of.side.info.model_class}, which keeps the attention of all its layers for them,",
+        f"shorten the text; {REMAINS}",
+        free=available(of.text.device),
+        error=UnsupportedModel,
+    )
 
 
 def baseline(of: Embedded, keep: Bool[Tensor, " token"], kind: Kind | None) -> Float[Tensor, "token dim"]:

@@ -34,6 +34,9 @@ class Readout:
     base_numbers: tuple[int, ...]
     """Where the base's logits hold the answer, and what it is taken against."""
     tuned_numbers: tuple[int, ...]
+    base_tokens: tuple[str, ...] = ()
+    """Next tokens as the base's tokenizer calls them; none of classes."""
+    tuned_tokens: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -68,6 +71,8 @@ class Readout:
             "answer": self.answer,
             "against": self.against,
             "base_head": self.base_head,
+            "base_tokens": list(self.base_tokens),
+            "tuned_tokens": list(self.tuned_tokens),
         }
 
 
@@ -109,7 +114,9 @@ def readout(pair: Pair, tuned_logits: Float[Tensor, " label"], answer: str | Non
         answer = pair.labels[numbers[1][0]]
         against = None if against is None else pair.labels[numbers[1][1]]
     alone: ReadoutKind = "logit" if pair.output_kind == "label" else "log_probability"
-    return Readout(alone if against is None else "logit_difference", answer, against, pair.base_head, *numbers)
+    kind = alone if against is None else "logit_difference"
+    base, tuned = numbers
+    return Readout(kind, answer, against, pair.base_head, base, tuned, *_spelled(pair, base, tuned))
 
 
 def judge_answer(answer: Any) -> None:
@@ -134,7 +141,18 @@ def _likeliest(pair: Pair, logits: Float[Tensor, " label"]) -> Readout:
     number = first if same_words(pair) else _known(pair.base, raw)
     if number is None:
         raise BadInput(f"The tuned model's likeliest next token, {name!r}, is none of the base's: name an answer.")
-    return Readout("log_probability", name, None, pair.base_head, (number,), (first,))
+    spelled = _spelled(pair, (number,), (first,))
+    return Readout("log_probability", name, None, pair.base_head, (number,), (first,), *spelled)
+
+
+def _spelled(pair: Pair, base: tuple[int, ...], tuned: tuple[int, ...]) -> tuple[tuple[str, ...], ...]:
+    """Next tokens as each side's tokenizer calls them; a number that it doesn't know is called by itself."""
+    if pair.output_kind == "label":
+        return (), ()
+    sides = (pair.base, base), (pair.tuned, tuned)
+    return tuple(
+        tuple(str(side.tokenizer.convert_ids_to_tokens(one) or one) for one in numbers) for side, numbers in sides
+    )
 
 
 def _numbers(pair: Pair, side: Side, *words: str | None) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncompare.attention import AttentionKind, Progress
+from attncompare.attention import AttentionKind, Progress, unheard
 from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import tap
 from attncompare.models.cache import Cache
@@ -87,7 +87,7 @@ def walk(
 
     Returns the logits of both models' answers. ``progress`` may raise to stop the work within one layer.
     """
-    tell, layers = progress or _unheard, len(question.stack.layers)
+    tell, layers = progress or unheard, len(question.stack.layers)
     if _estimated_bytes(pair, question) <= TRACE_LIMIT_BYTES:
         trace = pair_trace(pair, question, tell)
         sides = (trace.base.stack(question.attention), trace.tuned.stack(question.attention))
@@ -170,7 +170,7 @@ def layer_calls(pair: Pair, question: PairText, layer: int) -> tuple[AttentionCa
     """One layer of both models: from the cache, or by running both passes again and keeping that layer alone."""
     trace = TRACES.get_if_present(question.key)
     if trace is None and _estimated_bytes(pair, question) <= TRACE_LIMIT_BYTES:
-        trace = pair_trace(pair, question, _unheard)
+        trace = pair_trace(pair, question, unheard)
     if trace is not None:
         return trace.layer(question.attention, layer)
     base, tuned = (_one_call(pair, question, side, layer) for side in (pair.base, pair.tuned))
@@ -268,7 +268,3 @@ def _check_dense(side: Side, tokens: int) -> None:
         f"shorten the text from {tokens} to {fits} tokens",
         free=free,
     )
-
-
-def _unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

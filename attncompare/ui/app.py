@@ -7,6 +7,7 @@ import threading
 import gradio as gr
 
 from attncompare import plots
+from attncompare.attention import unheard
 from attncompare.models.checkpoint import any_folder, page_policy
 from attncompare.ui import one_head
 from attncompare.ui.cause_endpoints import cause_endpoints
@@ -18,7 +19,7 @@ from attncompare.ui.flow import flow_tab
 from attncompare.ui.header import header
 from attncompare.ui.matters import matters_tab
 from attncompare.ui.noise import noise_tab
-from attncompare.ui.questions import ask_comparison, question, unheard
+from attncompare.ui.questions import ask_comparison, question
 from attncompare.ui.rests import rests_tab
 
 CACHE_SECONDS = (3600, 7200)

@@ -44,7 +44,8 @@ def cause_endpoints(local: LocalRule) -> None:
             against: Another answer, whose logit is taken off; null for none.
             baseline: Of integrated gradients: that token in place of every token that is not special, zero embeddings, or
                 auto, the first of pad, eos, unk that there is.
-            erasing: Of occlusion: a token is deleted, replaced by the mask token, or hidden by the attention mask.
+            erasing: Of occlusion: a token is deleted, replaced by the mask token, or hidden by the attention mask
+            (in a decoder it still acts from its own place).
             overlay: The attention that the second picture lays it over: mean, rollout, or a head such as L3.H9.
             reading: As in /compare.
 
@@ -82,7 +83,8 @@ def cause_endpoints(local: LocalRule) -> None:
             text: As in /compare, of at most 512 tokens.
             answer: As in /attribution.
             against: As in /attribution.
-            erasing: A word is deleted, replaced by the mask token, or hidden by the attention mask.
+            erasing: A word is deleted, replaced by the mask token, or hidden by the attention mask
+            (in a decoder it still acts from its own place).
             draws: Random rankings to hold the others against, 10 to 100.
             seed: The same seed, the same random rankings.
             reading: As in /compare.

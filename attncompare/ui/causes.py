@@ -5,7 +5,7 @@ Each takes hundreds of forward passes, so the models are lent to whoever asks fo
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 from attncompare.analyses.ablation import Ablating, Ablation, ablation
 from attncompare.analyses.attributing import attribution
@@ -15,7 +15,7 @@ from attncompare.analyses.erasure import Erasure
 from attncompare.analyses.mixing import value_zeroing
 from attncompare.analyses.patching import Patching, Swapped
 from attncompare.analyses.routes import Routes
-from attncompare.analyses.scores import Method
+from attncompare.analyses.scores import Baseline, Method
 from attncompare.analyses.swapping import patching
 from attncompare.attention import Progress
 from attncompare.models.checkpoint import LocalRule
@@ -25,8 +25,6 @@ from attncompare.models.passes import IN_BATCHES
 from attncompare.ui.questions import Question, ready
 from attncompare.ui.sought import Sought, chosen
 from attncompare.ui.work import considerate
-
-Baseline = Literal["auto", "pad", "mask", "unk", "eos", "zero"]
 
 MAX_TOKENS = 512
 """Longest text that visitors and clients may ask this about; Python and the command line have no such limit."""

@@ -222,7 +222,3 @@ def _ends(pair: Pair, text: str) -> list[int]:
 
 def _drawing(step: str) -> bool:
     return step == DRAWING
-
-
-def unheard(step: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

@@ -14,6 +14,7 @@ from attncompare.analyses.asking import require_choice
 from attncompare.analyses.attribution import Attribution
 from attncompare.analyses.scores import Baseline, Method
 from attncompare.errors import BadInput, PairMismatch, UnsupportedModel
+from attncompare.models import gradients
 from attncompare.models.erasing import Erasing
 from attncompare.models.pair import Pair
 from attncompare.models.reading import prepare
@@ -347,7 +348,24 @@ def test_families_on_the_dense_way(tmp_path) -> None:
     base, tuned = sides
     found = attncompare.attribution(replace(pair, base=base, tuned=tuned), SENTENCE, answer="the", baseline="eos")
     assert found.looks["tuned"].read == (len(found.tokens) - 1,)
+    assert found.looks["tuned"].assumed
+    assert any("could not be followed" in note for note in found.notes)
     assert found.errors["tuned"] <= 0.05
+    tapped = attncompare.attribution(readers.pair("llama"), SENTENCE, answer="the", baseline="eos")
+    assert not tapped.looks["tuned"].assumed
+    assert not any("could not be followed" in note for note in tapped.notes)
+
+
+def test_gradients_that_would_not_fit_are_refused_first(monkeypatch) -> None:
+    """Where all attention weights are kept for the backward pass; SDPA keeps none."""
+    monkeypatch.setattr(gradients, "available", lambda device: 10**6)
+    pair = readers.pair("gemma2")
+    sides = (replace(side, info=replace(side.info, attention_path="tap-own")) for side in (pair.base, pair.tuned))
+    base, tuned = sides
+    with pytest.raises(UnsupportedModel, match="needs .* of memory and 0.001 GB are free: shorten the text; occlusion"):
+        attncompare.attribution(replace(pair, base=base, tuned=tuned), SENTENCE, answer="the")
+    found = attncompare.attribution(readers.pair("llama"), SENTENCE, answer="the")
+    assert np.isfinite(found.tuned).all()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -124,8 +124,20 @@ def test_the_golden_value_of_the_area() -> None:
     assert found.sufficiency("tuned").tolist() == pytest.approx([0.4])
 
 
+def test_bins_of_a_short_text_that_erase_the_same_words_count_once() -> None:
+    found = made(without=[[0.8, 0.8, 0.8, 0.5, 0.2]], only=[[0.3, 0.3, 0.3, 0.6, 0.9]], counts=(1, 1, 1, 2, 5))
+    assert found.comprehensiveness("base").tolist() == pytest.approx([0.9 - (0.8 + 0.5 + 0.2) / 3])
+    assert found.sufficiency("base").tolist() == pytest.approx([0.9 - (0.3 + 0.6 + 0.9) / 3])
+    assert found.random_comprehensiveness("base").tolist() == pytest.approx([0.0] * 10, abs=1e-6)
+
+
 def made(
-    without: list[list[float]], only: list[list[float]], random: Any = None, *, names: tuple[str, ...] = ("attention",)
+    without: list[list[float]],
+    only: list[list[float]],
+    random: Any = None,
+    *,
+    names: tuple[str, ...] = ("attention",),
+    counts: tuple[int, ...] = (1, 2, 3, 4, 5),
 ) -> Erasure:
     """A result of these probabilities on both sides; ``random`` by draw and bin."""
     random = np.full((10, 5), 0.9) if random is None else random
@@ -139,7 +151,7 @@ def made(
         words=tuple(Token(name, name, 0, 1, False, False) for name in "abcdefghij"),
         erasable=tuple(range(10)),
         bins=BINS,
-        counts=(1, 1, 1, 2, 5),
+        counts=counts,
         rankings=names,
         scores={side: frozen(np.zeros((len(names), 10))) for side in SIDES},
         full=dict.fromkeys(SIDES, 0.9),
@@ -215,26 +227,29 @@ def test_sentences_say_which_ranking_lies_beyond_every_random_order() -> None:
     rows = [[0.75] * 5, [0.82] * 5, [0.5] * 5]  # falls of 0.15, 0.08, 0.4
     found = made(rows, rows, random, names=names)
     assert beyond(found, "tuned") == ["integrated_gradients", "attention"]
-    best, base, changed, caution = found.answers
+    best, base, changed, odds, caution = found.answers
     assert best.startswith("In the tuned model integrated gradients is the most faithful ranking")
     assert "p(yes) falls by 0.4 on average (random orders: 0.05, 0 to 0.1 in 10 draws)" in best.replace("-0 to", "0 to")
     assert best.endswith("so does attention.")
     assert base.startswith("In the base integrated gradients")
-    assert changed == "The same rankings are faithful beyond chance in both models."
+    assert changed == "The same rankings are beyond every random order in both models."
+    assert odds == "A ranking without any merit is beyond 10 random orders once in 11 times."
+    few = replace(found, erasable=(0, 1, 2))
+    assert few.answers[3].endswith("With 3 words there are few orders at all, so this text is too short to tell.")
     assert "beyond random orders" in caution
     weak: Any = frozen([[0.85] * 5] * 3)
     lost = replace(found, without={"base": found.without["base"], "tuned": weak})
-    assert lost.answers[0].startswith("In the tuned model no ranking is more faithful than chance")
-    assert lost.answers[2] == "Tuning made attention and integrated gradients no better than chance."
+    assert lost.answers[0].startswith("In the tuned model no ranking is beyond every random order")
+    assert lost.answers[2] == "Tuning brought attention and integrated gradients back among the random orders."
     gained = replace(found, without={"base": weak, "tuned": found.without["tuned"]})
-    assert gained.answers[2] == "Tuning made attention and integrated gradients faithful beyond chance."
+    assert gained.answers[2] == "Tuning brought attention and integrated gradients beyond every random order."
     borrowed = replace(gained, readout=replace(found.readout, base_head="borrowed"))
     assert borrowed.answers[2] == (
-        "Faithful beyond chance: attention and integrated gradients in the tuned model alone; but the base has no head of "
-        "its own to be faithful to."
+        "Beyond every random order: attention and integrated gradients in the tuned model alone; but the base has no head "
+        "of its own to be faithful to."
     )
     neither = replace(found, without={"base": weak, "tuned": weak})
-    assert neither.answers[2] == "In neither model is any ranking faithful beyond chance."
+    assert neither.answers[2] == "In neither model is any ranking beyond every random order."
 
 
 def test_a_borrowed_head_is_said(embedded_pair) -> None:
@@ -274,7 +289,10 @@ def test_without_gradients_their_rankings_are_left_out_and_said() -> None:
     found = attncompare.erasure(pair, SENTENCE)
     assert found.rankings == ("attention", "rollout")
     assert found.scores["base"].shape == found.scores["tuned"].shape
-    assert any("Without rankings by gradients: org/tuned gives no gradient" in note for note in found.notes)
+    assert any(
+        "Without a ranking by gradient x input and integrated gradients: org/tuned gives no gradient" in note
+        for note in found.notes
+    )
     json.dumps(found.to_dict(), allow_nan=False)
 
 

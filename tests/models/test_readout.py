@@ -61,6 +61,8 @@ def test_a_class_and_a_difference_by_name(classes: Pair) -> None:
         "answer": "negative",
         "against": "Positive",
         "base_head": "own",
+        "base_tokens": [],
+        "tuned_tokens": [],
     }
 
 
@@ -88,7 +90,9 @@ def test_a_next_token_is_a_log_probability(words: Pair) -> None:
 @pytest.mark.parametrize("written", ["the", " the", "Ġthe"])
 def test_a_word_is_the_token_that_follows_a_text(words: Pair, written: str) -> None:
     number = words.tuned.tokenizer.convert_tokens_to_ids("Ġthe")
-    assert readout(words, likeliest(7), written, None).tuned_numbers == (number,)
+    found = readout(words, likeliest(7), written, None)
+    assert found.tuned_numbers == (number,)
+    assert found.to_dict()["tuned_tokens"] == ["Ġthe"]
 
 
 def test_a_difference_of_two_next_tokens(words: Pair) -> None:
