@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attncompare.analyses.asking import Source, asked, require_choice, source
 from attncompare.attention import About, Progress, frozen, head_name, listed
-from attncompare.errors import UnsupportedModel
+from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import edits
 from attncompare.models.gates import gates
 from attncompare.models.interventions import Edit, Interventions, run_clean
@@ -158,10 +158,11 @@ def ablation(
         progress: called between batches, may raise to stop.
 
     Raises:
-        BadInput: as compare; no such way, class or token. PairMismatch: the models' outputs can't be compared.
-        UnsupportedModel: their attention can be read but not changed.
+        BadInput: as compare; no such way, class or token; references with another way than ``"mean"``. PairMismatch: the
+            models' outputs can't be compared. UnsupportedModel: their attention can be read but not changed.
     """
     require_choice("ablation", how, Ablating)
+    judge_references(how, references)
     tell = progress or (lambda step, done, total: None)
     question, readout = asked(pair, text, answer, against, progress, **reading)
     wanted = one_by_one(len(question.stack.layers), question.stack.heads)
@@ -193,6 +194,16 @@ def ablation(
         importance=importance,
         notes=tuple(notes),
     )
+
+
+def judge_references(how: str, references: Any) -> None:
+    """Raises BadInput unless these are texts that this way of switching off takes."""
+    if isinstance(references, str) or not isinstance(references, Sequence):
+        raise BadInput(f"Expected references to be a list of texts, got {type(references).__name__}.")
+    if references and how != "mean":
+        raise BadInput(
+            f"References are what a mean is over, and {how!r} takes none: leave them out, or ask for 'mean'."
+        )
 
 
 def _alike(reading: Reading) -> Reading:
@@ -232,4 +243,4 @@ def _importance(
         found = gates(pair, model.side, encoding, question.attention, readout, model.name)
     except UnsupportedModel as error:
         return frozen(np.full((len(question.stack.layers), question.stack.heads), np.nan)), str(error)
-    return frozen(found.gradients.abs()), None
+    return frozen(found.abs()), None

@@ -15,7 +15,7 @@ from attncompare.analyses.flows import follow
 from attncompare.attention import Progress, frozen
 from attncompare.errors import UnsupportedModel
 from attncompare.models.calls import AttentionCall
-from attncompare.models.gates import gates
+from attncompare.models.gates import read_places
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
 from attncompare.models.readout import Readout
@@ -76,7 +76,7 @@ def read_from(pair: Pair, question: PairText, readout: Readout, asked: Asked) ->
     Where there is no gradient: the last token of a decoder, all that an encoder hands to one, an encoder's first token.
     """
     try:
-        read = gates(pair, asked.side, asked.encoding, question.attention, readout, asked.name).read
+        read = read_places(pair, asked.side, asked.encoding, question.attention, readout, asked.name)
     except (UnsupportedModel, RuntimeError):
         read = ()
     if read:

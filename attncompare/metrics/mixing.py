@@ -14,9 +14,11 @@ from torch import Tensor
 def cosine_distance(
     changed: Float[Tensor, "row token dim"], clean: Float[Tensor, "token dim"]
 ) -> Float[Tensor, "row token"]:
-    """1 minus the cosine between outputs and what they were, in [0, 2], float64; 0 where an output is 0."""
+    """1 minus the cosine between outputs and what they were, in [0, 2], float64; exactly 0 where they are the same."""
+    same = (changed == clean).all(-1)  # else the cosine's rounding, 2e-16, would be a difference
     changed, clean = changed.double(), clean.double()
-    return (1 - torch.nn.functional.cosine_similarity(changed, clean[None], dim=-1)).clamp_min(0)
+    distance = 1 - torch.nn.functional.cosine_similarity(changed, clean[None], dim=-1)
+    return distance.clamp_min(0).masked_fill(same, 0)
 
 
 def mixing_rows(distances: Float[Tensor, "zeroed token"]) -> Float[Tensor, "token zeroed"]:

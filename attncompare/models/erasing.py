@@ -49,7 +49,12 @@ class Eraser:
     def how(self) -> str:
         """What is done, as the end of a sentence: ``deleted``."""
         if self._filler is None:
-            return "deleted" if self._erasing == "delete" else "hidden by the attention mask, its place kept"
+            if self._erasing == "delete":
+                return "deleted"
+            # A mask hides a token from attention: what it is itself still reaches its own place, where a decoder answers.
+            answers = self._pair.causal or bool(self._prefix)
+            rest = " (the last one, where the answer is read, still works on it from its own place)" if answers else ""
+            return f"hidden by the attention mask, its place kept{rest}"
         why = "" if self._filler == "mask" else ", since the models have no mask token in common"
         return f"replaced by {written(self._pair, self._filler)}{why}"
 

@@ -1,13 +1,13 @@
 """Heads of one model changed one set at a time, on one text, and what that does to the readout.
 
 Every set is a row of a batch, beside a row in which nothing is changed: what a set does is the difference between the two,
-so arithmetic of another batch is no effect. Where the model's blocks can be stepped into, a pass has one row up to the
-first changed layer. No model is modified: the tap makes the outputs (:func:`attncompare.models.tap.editing`).
+so arithmetic of another batch is no effect. Where the model's blocks can be stepped into, a row joins the batch at the
+first layer that is changed in it. No model is modified: the tap makes the outputs (:func:`attncompare.models.tap.editing`).
 
 Knows nothing about which sets are asked for, or what is made of the effects.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,11 +22,15 @@ from attncompare.models.gates import require_tap
 from attncompare.models.layered import Layered
 from attncompare.models.layout import Place
 from attncompare.models.pair import Pair, Side
-from attncompare.models.passes import answered, batches, repeated
+from attncompare.models.passes import answered, batches, one_at_a_time, repeated
 from attncompare.models.question import PairText
 from attncompare.models.readout import Readout, SideName
 from attncompare.models.routing import FAILURES
 from attncompare.models.traces import record_side
+
+GROWN = 3
+"""A batch that rows join on its way may have this many times as many: on average it holds half, and the last layers are
+over soon."""
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 """How far a row of a batch may be from the same text alone, relative to the largest logit; 5e-2 in half precision."""
@@ -66,11 +70,13 @@ class Interventions:
         self.clean, modules = run_clean(pair, question, side)
         self.output = float(readout.value(self.clean.logits, self.name))
         """The readout with nothing changed."""
+        self._alone = one_at_a_time(pair, side)
         self._layered: Layered | None = None
-        try:
-            self._layered = Layered(side.model, modules)
-        except ValueError:
-            pass  # whole passes, then
+        if not self._alone:
+            try:
+                self._layered = Layered(side.model, modules)
+            except ValueError:
+                pass  # whole passes, then
 
     def effects(
         self,
@@ -86,29 +92,21 @@ class Interventions:
             wanted: which heads are changed in each row; at least one.
             edit: makes their outputs. tell: told how many of ``total`` rows there are after ``done`` others; may stop.
         """
-        first = wanted.any(2).int().argmax(1)
+        order = wanted.any(2).int().argmax(1).argsort(stable=True)
         found = torch.full((len(wanted),), torch.nan, dtype=torch.float64)
-        seen = 0
-        for rows, start in self._groups(first):
-            logits = self._logits(wanted[rows], edit, start)
-            values = self._readout.value(logits, self.name).double()
+        size = self._tokens if self._layered is None else max(1, self._tokens // GROWN)
+        for chunk in batches(self._pair, self.side, len(order), size):
+            rows = order[chunk]
+            values = self._readout.value(self._logits(wanted[rows], edit), self.name).double()
             found[rows] = values[1:] - values[0]
-            seen += len(rows)
-            tell("changing heads", done + seen, total or len(wanted))
+            tell("changing heads", done + chunk.stop, total or len(wanted))
         return found
 
-    def _groups(self, first: Int[Tensor, " row"]) -> Iterator[tuple[Int[Tensor, " row"], int]]:
-        """Rows that go together, and the layer from which on they differ."""
-        order = first.argsort(stable=True)
-        parts = [order[first[order] == layer] for layer in first.unique()] if self._layered else [order]
-        for part in parts:
-            for chunk in batches(self._pair, self.side, len(part), self._tokens):
-                rows = part[chunk]
-                yield rows, int(first[rows].min())
-
-    def _logits(self, wanted: Bool[Tensor, "row layer head"], edit: Edit, start: int) -> Float[Tensor, "version label"]:
-        """Logits of a row in which nothing is changed, and of one for each of ``wanted``."""
-        wanted = torch.cat((torch.zeros_like(wanted[:1]), wanted)).to(self.side.info.device)
+    def _logits(self, wanted: Bool[Tensor, "row layer head"], edit: Edit) -> Float[Tensor, "version label"]:
+        """Logits of a row in which nothing is changed, and of one for each of ``wanted``, in order of their first layers."""
+        if not self._alone:
+            wanted = torch.cat((torch.zeros_like(wanted[:1]), wanted))
+        wanted = wanted.to(self.side.info.device)
         changed = {at: wanted[:, at].any(1).nonzero()[:, 0] for at in self._at.values()}
 
         def make(place: Place, call: tap.Running) -> Tensor:
@@ -121,12 +119,14 @@ class Interventions:
             return output
 
         if self._layered is not None:
-            logits = self._resumed(make, start, len(wanted))
+            logits = self._growing(make, wanted[1:].any(2).int().argmax(1))
             if logits is not None:
                 return logits
             self._layered = None
         with torch.no_grad(), tap.editing(self.side.layout, make):
             logits = answered(self._pair, self.side, repeated(self._inputs, len(wanted), self.side.info.device)).cpu()
+        if self._alone:  # the clean pass had one row too, so it is what this one is held against
+            return torch.cat((self.clean.logits[None], logits))
         if not self._is_clean(logits[0]):
             raise UnsupportedModel(
                 f"{self.side.info.model_class} computes something else for a text among others than for the text alone, so "
@@ -134,18 +134,20 @@ class Interventions:
             )
         return logits
 
-    def _resumed(self, make: tap.Editor, start: int, rows: int) -> Float[Tensor, "version label"] | None:
-        """The same with one row up to the first changed layer; None where the model can't be run so."""
+    def _growing(self, make: tap.Editor, first: Int[Tensor, " row"]) -> Float[Tensor, "version label"] | None:
+        """The same in a batch that each row joins at its first changed layer; None where the model can't be run so."""
         assert self._layered is not None
-        place = next(place for place, at in self._at.items() if at == start)
-        block = self._layered.block[self.side.layout.index(place)]
+        joining = [0] * self._layered.blocks
+        places = {at: self.side.layout.index(place) for place, at in self._at.items()}
+        for at in first.tolist():
+            joining[self._layered.block[places[at]]] += 1
         side = replace(self.side, model=self._layered.model)
         try:
-            with torch.no_grad(), self._layered.widened(block, rows), tap.editing(self.side.layout, make):
+            with torch.no_grad(), self._layered.growing(joining), tap.editing(self.side.layout, make):
                 logits = answered(self._pair, side, repeated(self._inputs, 1, self.side.info.device)).cpu()
         except FAILURES:
             return None
-        return logits if len(logits) == rows and self._is_clean(logits[0]) else None
+        return logits if len(logits) == 1 + len(first) and self._is_clean(logits[0]) else None
 
     def _is_clean(self, logits: Float[Tensor, " label"]) -> bool:
         clean = self.clean.logits

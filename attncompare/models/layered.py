@@ -1,7 +1,7 @@
-"""A private copy of a model whose blocks can be stepped into: widened from one on, or run many times over.
+"""A private copy of a model whose blocks can be stepped into: a batch that grows on its way, or blocks run many times over.
 
-Most of what is asked of heads one by one needs the same beginning of a pass again and again. Here a pass goes with one row
-up to a block, and from there with as many as are asked for; or every block runs its many variations on the one row that came
+Most of what is asked of heads one by one needs the same beginning of a pass again and again. Here a pass starts with one row
+and others join it at the block from which on they differ; or every block runs its many variations on the one row that came
 in, and hands on what it would have. The copy shares every tensor with the model, which stays as it is.
 
 Knows nothing about attention.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -43,14 +44,23 @@ class Layered:
         """The number of the block that each attention call stands in."""
         self._blocks = [self.model.get_submodule(path) for path in known]
 
+    @property
+    def blocks(self) -> int:
+        """How many there are."""
+        return len(self._blocks)
+
     @contextmanager
-    def widened(self, start: int, rows: int) -> Iterator[None]:
-        """From block ``start`` on there are ``rows`` rows of what was one."""
+    def growing(self, joining: Sequence[int]) -> Iterator[None]:
+        """Before each block runs, as many copies of the first row as it has in ``joining`` are put behind the others."""
+        waiting = dict(zip(self._blocks, joining, strict=True))
+        rows = 1
 
-        def widen(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-            return _wide(args, rows), _wide(kwargs, rows)
+        def grow(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+            nonlocal rows
+            before, rows = rows, rows + waiting.pop(module, 0)  # a block may run again: nothing joins twice
+            return _grown((args, kwargs), before, rows)
 
-        with _hooked(self._blocks[start:], widen):
+        with _hooked(self._blocks, grow):
             yield
 
     @contextmanager
@@ -60,7 +70,8 @@ class Layered:
 
         def step_into(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             def run(rows: int) -> Tensor:
-                made = module.forward(*_wide(args, rows), **_wide(kwargs, rows))  # not called: hooks stay out of it
+                wide, options = _grown((args, kwargs), 1, rows)
+                made = module.forward(*wide, **options)  # not called: hooks stay out of it
                 return made if isinstance(made, Tensor) else made[0]
 
             visit(numbers[module], run)
@@ -85,12 +96,15 @@ def _block(name: str) -> str:
     return found[1] if found else ""
 
 
-def _wide(value: Any, rows: int) -> Any:
-    """The same with ``rows`` rows of every tensor over tokens that had one: hidden states, masks, positions."""
+def _grown(value: Any, before: int, rows: int) -> Any:
+    """The same with ``rows`` rows of every tensor over tokens that had ``before``, or one: hidden states, masks."""
     if isinstance(value, Tensor):
-        return value.expand(rows, *value.shape[1:]) if value.ndim > 2 and len(value) == 1 else value
+        if value.ndim < 3 or len(value) not in (1, before):
+            return value
+        first = value[:1].expand(rows - (len(value) if len(value) > 1 else 0), *value.shape[1:])
+        return torch.cat((value, first)) if len(value) > 1 else first
     if isinstance(value, dict):
-        return {name: _wide(one, rows) for name, one in value.items()}
+        return {name: _grown(one, before, rows) for name, one in value.items()}
     if type(value) in (tuple, list):
-        return type(value)(_wide(one, rows) for one in value)
+        return type(value)(_grown(one, before, rows) for one in value)
     return value

@@ -42,10 +42,16 @@ def passed(pair: Pair, side: Side, inputs: Mapping[str, Any]) -> Any:
 def batches(pair: Pair, side: Side, rows: int, tokens: int) -> Iterator[slice]:
     """Slices of ``rows`` rows of ``tokens`` tokens each, as many as go into one pass."""
     size = max(1, BATCH_TOKENS.get(torch.device(side.info.device).type, BATCH_TOKENS["cpu"]) // tokens)
-    if pair.output_kind == "label" and pair.causal and unwrapped(side.model).config.pad_token_id is None:
-        size = 1  # transformers' classifiers on decoders look for padding in a batch, and refuse one without its number
+    if one_at_a_time(pair, side):
+        size = 1
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
+
+
+def one_at_a_time(pair: Pair, side: Side) -> bool:
+    """Whether a pass takes one row only: transformers' classifiers on decoders look for padding in a batch, and refuse a
+    batch where they know no number of it."""
+    return pair.output_kind == "label" and pair.causal and unwrapped(side.model).config.pad_token_id is None
 
 
 def repeated(inputs: Mapping[str, Tensor], rows: int, device: str) -> dict[str, Tensor]:

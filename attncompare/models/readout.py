@@ -96,6 +96,8 @@ def readout(pair: Pair, tuned_logits: Float[Tensor, " label"], answer: str | Non
     Raises:
         BadInput: no such class; a word that is no single token of a model; both the same; ``against`` alone.
     """
+    judge_answer(answer)
+    judge_answer(against)
     if answer is None and against is not None:
         raise BadInput(f"An answer to set against {against!r:.60} is missing: name both, or none.")
     if answer is None:
@@ -108,6 +110,12 @@ def readout(pair: Pair, tuned_logits: Float[Tensor, " label"], answer: str | Non
         against = None if against is None else pair.labels[numbers[1][1]]
     alone: ReadoutKind = "logit" if pair.output_kind == "label" else "log_probability"
     return Readout(alone if against is None else "logit_difference", answer, against, pair.base_head, *numbers)
+
+
+def judge_answer(answer: Any) -> None:
+    """Raises BadInput unless an answer is a string, or None."""
+    if answer is not None and not isinstance(answer, str):
+        raise BadInput(f"Expected an answer to be a string, a class or a next token, got {type(answer).__name__}.")
 
 
 def same_words(pair: Pair) -> bool:

@@ -21,7 +21,7 @@ from attncompare.plots.scope import scope
 from attncompare.plots.wording import signed
 
 _CARD = 1000
-_NAMED = {"changed and matters": 10, "changed but idle": 6, "unchanged but critical": 8, "neither": 3}
+_NAMED = {"changed and matters": 10, "changed but idle": 6, "unchanged but critical": 10, "neither": 3}
 """Heads of each verdict that get a name in the plot, at most."""
 
 

@@ -1,5 +1,7 @@
 """What the heads of the scatter stand on: square-root scales, the borders of what changed and what matters, their names."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -65,13 +67,13 @@ def draw_regions(axes: Axes, record: Patching, heads: Heads) -> list[Box]:
             dashes = (0, (1, 2.5)) if dotted else "solid"
             draw(value, color=MUTED, linewidth=0.8 if dotted else 1.1, linestyle=dashes, zorder=1).set_gid(name)
     marks, taken = covered(axes, heads, heads.shown), []
-    for verdict, name, ends in (
-        ("changed and matters", "changed, matters", (changed, matters, right, top)),
-        ("changed but idle", "changed, idle", (changed, 0.0, right, idle)),
-        ("unchanged but critical", "hardly changed: large if critical", (0.0, 0.0, nearly, top)),
+    for verdict, names, ends in (
+        ("changed and matters", ("changed, matters",), (changed, matters, right, top)),
+        ("changed but idle", ("changed, idle",), (changed, 0.0, right, idle)),
+        ("unchanged but critical", ("hardly changed: large if critical", "hardly changed"), (0.0, 0.0, nearly, top)),
     ):
         if np.isfinite(ends).all():
-            taken += _ground(axes, verdict, ends, name, marks)
+            taken += _ground(axes, verdict, ends, names, marks)
     return taken
 
 
@@ -99,23 +101,32 @@ def _border(values: np.ndarray, beyond: np.ndarray) -> float:
 
 
 def _ground(
-    axes: Axes, verdict: str, ends: tuple[float, float, float, float], name: str, marks: np.ndarray
+    axes: Axes, verdict: str, ends: tuple[float, float, float, float], names: Sequence[str], marks: np.ndarray
 ) -> list[Box]:
-    """A tint from left and bottom to right and top, and its name in a corner without ``marks``; where that stands."""
+    """A tint from left and bottom to right and top, and the first of ``names`` that a corner has room for; where it is."""
     left, bottom, right, top = ends
     kind = KINDS[verdict]
     ground = Rectangle((left, bottom), right - left, top - bottom, color=kind.tint, linewidth=0, zorder=0.2)
     ground.set_gid(f"ground: {verdict}")
     axes.add_patch(ground)
     (x0, y0), (x1, y1) = axes.transData.transform([(left, bottom), (right, top)])
-    wide, tall = width(name, SMALL, DPI) * 1.02, SMALL * DPI / 72
-    if wide + 16 > x1 - x0 or tall + 8 > y1 - y0:
-        return []
-    for x in (x1 - 8 - wide, x0 + 8):
-        for y in (y1 - 8 - tall, y0 + 7):
-            spot = Box(x, -(y + tall), x + wide, -y)
-            if not spot.overlap(marks).any():
-                place = axes.transData.inverted().transform((x, y))
-                axes.text(*place, name, gid="region", zorder=1.5, **style(SMALL, kind.ink, alpha=0.85, va="bottom"))
-                return [spot]
+    for name in names:
+        spot = _corner(Box(x0, -y1, x1, -y0), (width(name, SMALL, DPI) * 1.02, SMALL * DPI / 72), marks)
+        if spot is not None:
+            place = axes.transData.inverted().transform((spot.left, -spot.bottom))
+            axes.text(*place, name, gid="region", zorder=1.5, **style(SMALL, kind.ink, alpha=0.85, va="bottom"))
+            return [spot]
     return []
+
+
+def _corner(room: Box, size: tuple[float, float], marks: np.ndarray) -> Box | None:
+    """A box of ``size`` in a corner of ``room`` that covers no mark."""
+    (wide, tall), gap = size, 8
+    if wide + 2 * gap > room.right - room.left or tall + gap > room.bottom - room.top:
+        return None
+    for x in (room.right - gap - wide, room.left + gap):
+        for y in (room.top + gap, room.bottom - gap - tall):
+            spot = Box(x, y, x + wide, y + tall)
+            if not spot.overlap(marks).any():
+                return spot
+    return None

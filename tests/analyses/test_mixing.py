@@ -14,6 +14,7 @@ from torch import Tensor
 import attncompare
 from attncompare import Pair, value_zeroing
 from attncompare.errors import BadInput, UnsupportedModel
+from attncompare.metrics.mixing import cosine_distance, mixing_rows
 from attncompare.models.pair import unwrapped
 from attncompare.models.reading import prepare
 from tests.conftest import TEXT, tiny_pair
@@ -204,3 +205,10 @@ def test_it_can_be_stopped_and_leaves_the_models_as_they_were(tiny: tuple[str, P
     assert np.array_equal(value_zeroing(pair, TEXT).tuned, before.tuned)
     hooks = [m for side in (pair.base, pair.tuned) for m in side.model.modules() if m._forward_pre_hooks]
     assert hooks == []
+
+
+def test_an_output_that_no_values_change_is_made_of_itself() -> None:
+    clean = torch.randn(6, 32, generator=torch.Generator().manual_seed(0))
+    distances = cosine_distance(clean.expand(6, -1, -1), clean)
+    assert not distances.any(), "rounding is no change"
+    assert torch.equal(mixing_rows(distances), torch.eye(6, dtype=torch.float64))

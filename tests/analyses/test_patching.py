@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import attncompare
-from attncompare.analyses.ablation import OWN_MEAN, SAID, Ablating
+from attncompare.analyses.ablation import OWN_MEAN, SAID, Ablating, judge_references
 from attncompare.analyses.asking import require_choice
 from attncompare.analyses.patching import Swapped
 from attncompare.errors import BadInput, PairMismatch, UnsupportedModel
@@ -219,3 +219,11 @@ def test_both_tell_how_far_they_are_and_stop_when_told(pair, ask: Any, parts: in
 
     with pytest.raises(InterruptedError):
         ask(pair, TEXT, progress=stop)
+
+
+def test_references_are_for_a_mean_and_a_list_of_texts(pair) -> None:
+    with pytest.raises(BadInput, match="References are what a mean is over, and 'zero' takes none"):
+        attncompare.ablation(pair, TEXT, references=["w1 w2"])
+    for wrong, kind in (("w1 w2", "str"), (None, "NoneType")):
+        with pytest.raises(BadInput, match=f"Expected references to be a list of texts, got {kind}"):
+            judge_references("mean", wrong)

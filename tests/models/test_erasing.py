@@ -142,6 +142,22 @@ def test_what_stands_for_a_masked_token_is_said() -> None:
     assert "attention mask" in Eraser(two, "hide").how
 
 
+def test_that_a_hidden_last_token_still_answers_is_said_of_decoders() -> None:
+    """Its own place keeps it: with every token hidden, another last token is still another answer."""
+    pair = readers.pair("gpt2")
+    question = prepare(pair, "The film is not good.")
+    everything = tuple(range(len(question.tuned.ids)))
+    eraser, found = Eraser(pair, "hide"), []
+    for last in (question.tuned.ids[-1], question.tuned.ids[-1] + 1):
+        ids = question.tuned.inputs["input_ids"].clone()
+        ids[0, -1] = last
+        encoding = replace(question.tuned, inputs={**question.tuned.inputs, "input_ids": ids})
+        found.append(eraser.numbers(pair.tuned, encoding, [everything], first_two, unheard))
+    assert (found[0] - found[1]).abs().max() > 1e-3
+    assert "still works on it from its own place" in eraser.how
+    assert "still works" not in Eraser(readers.pair("bert"), "hide").how
+
+
 def test_what_only_one_model_has_stands_for_nothing() -> None:
     pair = readers.pair("bert", tokenizer(mask_token="<|user|>"), tokenizer(pad_token=None), **CLASSIFIER)
     with refused(BadInput, "neither mask nor unknown nor padding token in common", "'delete' or 'hide'"):

@@ -1,4 +1,4 @@
-"""Heads changed by the tap: beside weights and hooks on copies, in batches and in passes that begin at the changed layer."""
+"""Heads changed by the tap: beside weights and hooks on copies, in batches and in batches that grow on their way."""
 
 import copy
 from dataclasses import replace
@@ -12,7 +12,7 @@ from attncompare.analyses.ablation import one_by_one
 from attncompare.analyses.asking import asked
 from attncompare.errors import UnsupportedModel
 from attncompare.models import edits, tap
-from attncompare.models.gates import gates
+from attncompare.models.gates import gates, read_places
 from attncompare.models.interventions import Clean, Interventions
 from attncompare.models.pair import Pair, Side, common_stacks
 from attncompare.models.passes import answered, repeated
@@ -136,19 +136,19 @@ def test_a_recorded_pattern_put_back_does_nothing(family: str, attention: str) -
 
 
 @pytest.mark.parametrize(("family", "attention"), STACKS)
-def test_passes_that_begin_at_the_changed_layer_equal_whole_ones_and_single_ones(family: str, attention: str) -> None:
+def test_batches_that_rows_join_at_their_layer_equal_whole_ones_and_single_ones(family: str, attention: str) -> None:
     pair = made(family)
     base, tuned = interventions(pair, attention)
     wanted = one_by_one(len(base.clean.calls), base.clean.calls[0].heads)
     edit = edits.pattern(tuned.clean)
     assert base._layered is not None
-    resumed = base.effects(wanted, edit, unheard)
+    grown = base.effects(wanted, edit, unheard)
     assert base._layered is not None, "it fell back to whole passes"
     base._layered = None
     whole = base.effects(wanted, edit, unheard)
     alone = torch.cat([base.effects(row[None], edit, unheard) for row in wanted])
-    assert resumed.abs().max() > 1e-3
-    torch.testing.assert_close(resumed, whole, atol=2e-4, rtol=1e-4)
+    assert grown.abs().max() > 1e-3
+    torch.testing.assert_close(grown, whole, atol=2e-4, rtol=1e-4)
     torch.testing.assert_close(alone, whole, atol=2e-4, rtol=1e-4)
 
 
@@ -250,7 +250,7 @@ def test_gates_equal_finite_differences(family: str) -> None:
     double = Side(pair.base.info, copy.deepcopy(pair.base.model).double(), pair.base.tokenizer, pair.base.layout)
     question, readout = question_of(pair)
     found = gates(pair, pair.base, question.base, "self", readout, "base")
-    layers, heads = found.gradients.shape
+    layers, heads = found.shape
     width = pair.base.model.config.hidden_size // heads
     step = 1e-2
     for layer in range(layers):
@@ -269,19 +269,52 @@ def test_gates_equal_finite_differences(family: str) -> None:
                 return float(readout.value(logits if pair.output_kind == "label" else logits[:, -1], "base")[0])
 
             slope = (scaled(1 + step) - scaled(1 - step)) / (2 * step)
-            assert float(found.gradients[layer, head]) == pytest.approx(slope, rel=1e-3, abs=2e-4)
+            assert float(found[layer, head]) == pytest.approx(slope, rel=1e-3, abs=2e-4)
 
 
 def test_where_the_answer_is_read_from() -> None:
-    places = {}
+    places, last = {}, {}
     for family in ("bert", "gpt2", "llama", "t5"):
         pair = made(family)
         question, readout = question_of(pair)
-        places[family] = gates(pair, pair.base, question.base, "self", readout, "base").read
-        last = len(question.query_tokens) - 1
+        places[family] = read_places(pair, pair.base, question.base, "self", readout, "base")
+        last[family] = len(question.query_tokens) - 1
+    assert last["gpt2"] == last["llama"]
     assert places["bert"] == (0,)
-    assert places["gpt2"] == places["llama"] == (last,) or places["gpt2"][-1] == places["gpt2"][0] > 0
+    assert places["gpt2"] == places["llama"] == (last["gpt2"],)
     assert len(places["t5"]) > 1, "a decoder reads every token of its source"
+
+
+def test_where_the_answer_is_read_from_takes_no_graph_of_the_layers_below() -> None:
+    pair = made("llama")
+    question, readout = question_of(pair)
+    for weight in pair.base.model.parameters():
+        weight.requires_grad_(False)
+    saved: list[int] = []
+
+    def count(x: Tensor) -> Tensor:
+        saved.append(x.ndim)
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+        read_places(pair, pair.base, question.base, "self", readout, "base")
+        below = len(saved)
+        gates(pair, pair.base, question.base, "self", readout, "base")
+    assert 0 < below
+    assert 4 not in saved[:below], "queries and keys are kept"
+    assert 4 in saved[below:]
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_gates_whatever_mode_the_caller_is_in(mode: Any) -> None:
+    pair = made("bert")
+    with mode():
+        question, readout = question_of(pair)
+        inside = gates(pair, pair.base, question.base, "self", readout, "base")
+        assert read_places(pair, pair.base, question.base, "self", readout, "base") == (0,)
+        assert not torch.is_grad_enabled()
+    torch.testing.assert_close(inside, gates(pair, pair.base, question.base, "self", readout, "base"))
 
 
 def test_several_heads_at_once_are_one_row() -> None:
@@ -348,6 +381,26 @@ def test_a_classifier_that_depends_on_its_neighbours_is_refused() -> None:
     base._layered = None
     with pytest.raises(UnsupportedModel, match="something else for a text among others"):
         base.effects(one_by_one(2, 4), edits.zero, unheard)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_classifier_on_a_decoder_without_a_padding_number_runs_one_at_a_time(family: str) -> None:
+    """It refuses a batch, and what one row gives is what rows of a batch give where there is such a number."""
+    pair = readers.pair(family, kind="AutoModelForSequenceClassification", output_kind="label", labels=("no", "yes"))
+    assert pair.base.model.config.pad_token_id is None
+    question, readout = asked(pair, TEXT, None, None, None)
+    padded = [replace(side, model=copy.deepcopy(side.model)) for side in (pair.base, pair.tuned)]
+    for side in padded:
+        side.model.config.pad_token_id = 2
+    batched = replace(pair, base=padded[0], tuned=padded[1])
+    wanted = one_by_one(2, 4)
+    alone, other = (Interventions(pair, question, side, readout) for side in (pair.base, pair.tuned))
+    together = Interventions(batched, question, padded[0], readout)
+    for edit in (edits.zero, edits.pattern(other.clean)):
+        found = alone.effects(wanted, edit, unheard)
+        assert found.abs().max() > 1e-3
+        torch.testing.assert_close(found, together.effects(wanted, edit, unheard), atol=1e-5, rtol=1e-4)
+    assert alone.effects(wanted, edits.output(alone.clean), unheard).abs().max() < 1e-5
 
 
 def test_clean_passes_of_a_pair_are_what_it_records() -> None:

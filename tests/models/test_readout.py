@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attncompare.errors import BadInput, PairMismatch
 from attncompare.models.pair import Pair
-from attncompare.models.readout import readout, require_outputs
+from attncompare.models.readout import judge_answer, readout, require_outputs
 from tests.models import readers
 from tests.models.checkpoints import refused
 
@@ -130,3 +130,11 @@ def test_outputs_that_can_not_be_compared(words: Pair, notes: tuple[str, ...]) -
     without: Any = replace(words, output_kind="none", notes=notes)
     with refused(PairMismatch, "can't be compared", "divergence, rollout and value zeroing remain", *notes):
         require_outputs(without)
+
+
+def test_answers_that_are_no_strings() -> None:
+    judge_answer(None)
+    judge_answer("he")
+    for wrong in (3, ["he"], b"he"):
+        with refused(BadInput, "Expected an answer to be a string", type(wrong).__name__):
+            judge_answer(wrong)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from attncompare import plots
 from tests.plots.records import NULL, comparison, continued, head_maps, noise, reach, routes, tokens
+from tests.plots.records_of_causes import ablated, attributed, erased, patched
 
 PICTURES = {
     "heads": lambda: plots.heads(comparison()),
@@ -30,16 +31,27 @@ PICTURES = {
     "row": lambda: plots.rollout(routes(query=3)),
 }
 
+CAUSES = {
+    "attribution": lambda: plots.attribution(attributed()),
+    "overlay": lambda: plots.overlay(attributed()),
+    "agreement": lambda: plots.agreement(attributed(15, 3, 4)),
+    "erasure": lambda: plots.erasure(erased()),
+    "ablation": lambda: plots.ablation(ablated()),
+    "patching": lambda: plots.patching(patched(3, 4)),
+    "scatter": lambda: plots.scatter(patched()),
+}
+"""Drawn with the same means: what threads do to one they do to all."""
+
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, bytes]:
     """Every picture, drawn once by itself under the default settings."""
-    return {name: plots.png(draw()) for name, draw in PICTURES.items()}
+    return {name: plots.png(draw()) for name, draw in (PICTURES | CAUSES).items()}
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", PICTURES | CAUSES)
 def test_a_png_has_the_size_of_its_figure(name):
-    figure = PICTURES[name]()
+    figure = (PICTURES | CAUSES)[name]()
     data = plots.png(figure)
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     expected = figure.get_size_inches() * figure.dpi
@@ -60,7 +72,7 @@ def test_a_users_settings_change_nothing(drawn):
     }  # fmt: skip
     with matplotlib.rc_context(mine):
         before = dict(matplotlib.rcParams)
-        assert {name: plots.png(draw()) for name, draw in PICTURES.items()} == drawn
+        assert {name: plots.png(draw()) for name, draw in (PICTURES | CAUSES).items()} == drawn
         assert dict(matplotlib.rcParams) == before
 
 

@@ -1,5 +1,7 @@
 """Rollout: full maps, the lift of causal models, and bars for one output token."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
@@ -127,3 +129,24 @@ def test_stack_and_level_are_named():
         assert "attention rollout through the decoder" in alt
         assert "15 input words" in alt
         assert "Positions are words, not tokens" in alt
+
+
+@pytest.mark.parametrize("query", [None, 4])
+@pytest.mark.parametrize("causal", [False, True])
+def test_value_zeroing_is_called_so_and_has_no_lift(query, causal):
+    mixed = replace(
+        routes(query=query, causal=causal), mixer="value_zeroing", lift_omitted="value zeroing needs no null"
+    )
+    figure, alt = plots.rollout(mixed), plots.rollout_alt(mixed)
+    title = figure.texts[0].get_text()
+    assert title.startswith(
+        "Value zeroing, base to tuned" if query is None else "Value zeroing of token 4, base to tuned"
+    )
+    assert "value zeroing" in alt
+    for said in (written(figure), alt):
+        assert "rollout" not in said.lower()
+        assert "No lift" not in said
+    assert "values" in written(figure)
+    stacked = replace(mixed, about=About("decoder", "word", True))
+    assert "through the decoder, base to tuned · words" in plots.rollout(stacked).texts[0].get_text()
+    assert "share of the mix" in maps_of(figure) or query is None
