@@ -191,7 +191,8 @@ def attributing_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], lo
     results = _results()
     kept = gr.State()
     method, *chosen = how
-    ran = buttons.go.click(
+    ran = gr.on(
+        [buttons.go.click, *(field.submit for field in fields)],
         partial(attribute, local),
         [answer, *fields, *how, *results.over],
         [kept, *results.shown, results.column, *buttons.ending],

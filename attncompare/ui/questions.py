@@ -151,11 +151,11 @@ def shortened(asked: Question, local: LocalRule, progress: Progress) -> str:
 
 
 @contextmanager
-def ready(asked: Question, local: LocalRule, progress: Progress, most: int = MAX_TOKENS) -> Iterator[Pair]:
+def ready(asked: Question, local: LocalRule, progress: Progress, most: int | None = None) -> Iterator[Pair]:
     """The pair, with its models free for this question alone, once it is known that the text can be read.
 
     Raises:
-        BadInput: the text can't be read, or has more than ``most`` tokens.
+        BadInput: the text can't be read, or has more than ``most`` tokens (None: than the page compares).
     """
     pair = _loaded(asked, local, progress)
     if problem := _excess(pair, asked, asked.text, most=most):
@@ -186,7 +186,7 @@ def _training(asked: Question, one: str, local: LocalRule, progress: Progress) -
         raise BadInput(f"The other training {one!r:.200} can't be used: {error}") from None
 
 
-def _excess(pair: Pair, asked: Question, text: str, room: int = 1, most: int = MAX_TOKENS) -> BadInput | None:
+def _excess(pair: Pair, asked: Question, text: str, room: int = 1, most: int | None = None) -> BadInput | None:
     """Why these models or this page can't read the text and write ``room`` tokens if they are to; None if they can.
 
     No model runs.
@@ -201,10 +201,10 @@ def _excess(pair: Pair, asked: Question, text: str, room: int = 1, most: int = M
         ("text", max(len(side.tokens) for side in sides)),
         ("target", max(len(side.target or ()) for side in sides)),
     ):
-        if count > most:
-            verb = "compares" if most == MAX_TOKENS else "asks this about"
+        limit, verb = (MAX_TOKENS, "compares") if most is None else (most, "asks this about")
+        if count > limit:
             return BadInput(
-                f"The {what} has {count:,} tokens and the page {verb} at most {most:,}: shorten it, or use attncompare "
+                f"The {what} has {count:,} tokens and the page {verb} at most {limit:,}: shorten it, or use attncompare "
                 "from Python or the command line."
             )
     count, limit = len(sides[0].tokens), pair.max_tokens

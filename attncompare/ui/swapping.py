@@ -71,7 +71,8 @@ def swapping_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local
         scatter = gr.Image(elem_id="scatter", **PICTURE)
         patching = gr.Image(elem_id="patching", **PICTURE)
         files = downloads("patching.json", "patching.csv")
-    ran = buttons.go.click(
+    ran = gr.on(
+        [buttons.go.click, *(field.submit for field in fields)],
         partial(swap, local),
         [answer, *fields, what],
         [said, scatter, patching, *files, results, *buttons.ending],

@@ -36,7 +36,7 @@ def errors_cancelling_and_a_new_comparison(visit: Visit, tab: str) -> None:
     picture = f"#{PICTURES[first][0]}"
     kept = visit.source(picture)
     visit.tab.fill(f"#{tab}-wanted input", "spam")
-    visit.tab.click(f"#{first}")
+    visit.tab.press(f"#{tab}-wanted input", "Enter")
     said(visit, first, "no class 'spam'")
     assert visit.tab.get_attribute(f"#{first}-status [role]", "role") == "alert"
     visit.tab.fill(f"#{tab}-wanted input", "positive")
