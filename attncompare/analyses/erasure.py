@@ -168,9 +168,9 @@ def _best(found: Erasure, side: str) -> str:
         " (under the tuned model's head, borrowed)" if side == "base" and found.readout.base_head == "borrowed" else ""
     )
     who = "the tuned model" if side == "tuned" else f"the base{borrowed}"
-    random = f"random orders: {chance.mean():.2g}, {chance.min():.2g} to {chance.max():.2g} in {len(chance)} draws"
+    random = f"random orders: {chance.mean():.3g}, {chance.min():.3g} to {chance.max():.3g} in {len(chance)} draws"
     answer = f"p({printable(found.readout.answer)})"
-    falls = f"without its first words {answer} falls by {reached[best]:.2g} on average ({random})"
+    falls = f"without its first words {answer} falls by {reached[best]:.3g} on average ({random})"
     if not (better := beyond(found, side)):
         return f"In {who} no ranking is beyond every random order; the best is {NAMES[found.rankings[best]]}: {falls}."
     others = [NAMES[name] for name in better[1:]]
