@@ -223,7 +223,7 @@ def test_the_schema_can_fail(embedded_pair) -> None:
         (("attribution", "--text", FILM, "--overlay", "everything"), "can't be laid over 'everything'"),
         (
             ("attribution", "--text", FILM, "--method", "saliency", "--overlay", "L9.H0"),
-            "There is no head 0 of layer 9",
+            "Head L9.H0 does not exist",
         ),
         (("attribution", "--text", FILM, "--answer", "spam"), "no class 'spam'"),
         (("attribution", "--text", FILM, "--baseline", "eos"), "no end token"),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from attncompare.attention import unheard
 from attncompare.plots.grid import grid
-from attncompare.ui.questions import Answer, unheard
+from attncompare.ui.questions import Answer
 from attncompare.ui.work import turn
 from tests.ui.conftest import NEGATION, Served
 from tests.ui.kinds import save_kind

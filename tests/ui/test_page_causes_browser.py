@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from attncompare.ui.questions import unheard
+from attncompare.attention import unheard
 from attncompare.ui.work import turn
 from tests.ui.conftest import Served
 from tests.ui.visiting import Visit

@@ -13,12 +13,13 @@ import pytest
 from attncompare import Ablation, Pair, compare
 from attncompare import ablation as ablation_of
 from attncompare import patching as patching_of
+from attncompare.attention import unheard
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.pair import PAIRS
 from attncompare.ui import ablating, matters, swapping
 from attncompare.ui.causes import ask_ablation, ask_patching
-from attncompare.ui.questions import Answer, Question, ask_comparison, question, unheard
+from attncompare.ui.questions import Answer, Question, ask_comparison, question
 from attncompare.ui.sought import MOST_REFERENCES, Sought, referred
 from tests.conftest import TEXT as WORDS
 from tests.conftest import save_tiny

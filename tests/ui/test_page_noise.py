@@ -17,6 +17,7 @@ from attncompare import Noise, Pair
 from attncompare import noise as noise_of
 from attncompare.analyses.replicates import Replicates
 from attncompare.analyses.verdict import NO_YARDSTICK, SEEDS, YARDSTICK
+from attncompare.attention import unheard
 from attncompare.errors import BadInput
 from attncompare.metrics import FLOORS, METRICS
 from attncompare.models import embedded
@@ -24,7 +25,7 @@ from attncompare.models.checkpoint import any_folder, no_folder
 from attncompare.models.pair import PAIRS
 from attncompare.ui import changed, header, noise
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, sent_measuring, typed_measuring
-from attncompare.ui.questions import Answer, ask_noise, question, unheard
+from attncompare.ui.questions import Answer, ask_noise, question
 from attncompare.ui.verdict import CAUTIONS, POINTER, verdict_html
 from tests.conftest import TEXT, save_tiny
 from tests.ui.conftest import NEGATION

@@ -1,6 +1,6 @@
 """The tab *Is it real* in a real browser."""
 
-from attncompare.ui.questions import unheard
+from attncompare.attention import unheard
 from attncompare.ui.work import turn
 from tests.ui.visiting import Visit
 

@@ -2,11 +2,12 @@
 
 import pytest
 
+from attncompare.attention import unheard
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
 from attncompare.ui import pace
 from attncompare.ui.pace import Stopwatch, duration, estimate_html, pass_seconds
-from attncompare.ui.questions import ask_comparison, question, unheard
+from attncompare.ui.questions import ask_comparison, question
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, times: list[float], steps: list[tuple[str, int]]) -> Stopwatch:

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from attncompare.attention import unheard
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.generation import Generation
 from attncompare.models.opening import open_pair
 from attncompare.models.tokens import encode
 from attncompare.ui import questions
-from attncompare.ui.questions import Question, TooLong, ask_comparison, question, shortened, unheard
+from attncompare.ui.questions import Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, MAX_NEW_TOKENS, said, sent_reading, typed_reading
 from tests.ui.conftest import LONG_TEXT, PLAIN
 

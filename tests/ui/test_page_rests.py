@@ -15,10 +15,11 @@ from attncompare import Attribution, Pair, compare, value_zeroing
 from attncompare import attribution as attribution_of
 from attncompare import erasure as erasure_of
 from attncompare.analyses.scores import Method
+from attncompare.attention import unheard
 from attncompare.models.checkpoint import any_folder
 from attncompare.ui import attributing, erasing, rests, zeroing
 from attncompare.ui.on_demand import findings_html
-from attncompare.ui.questions import Answer, Question, ask_comparison, question, unheard
+from attncompare.ui.questions import Answer, Question, ask_comparison, question
 from attncompare.ui.sought import Sought, chosen, ranked, sought
 from attncompare.ui.work import turn
 from tests.ui.kinds import save_kind

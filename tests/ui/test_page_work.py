@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from attncompare.ui.questions import unheard
+from attncompare.attention import unheard
 from attncompare.ui.work import Step, considerate, follow, turn
 
 
