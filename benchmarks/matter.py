@@ -138,12 +138,12 @@ def questions() -> list[Question]:
 
         return lambda: run
 
-    def off(*, resumed: bool) -> Callable[[], Work]:
+    def off(*, joining: bool) -> Callable[[], Work]:
         """The effects alone of switching off each of the heads: no whole layers, no gradients."""
 
         def run() -> np.ndarray:
             alone = one_by_one(base.layers, base.heads)[: base.layers * base.heads]
-            blocks = interventions.Layered if resumed else None
+            blocks = interventions.Layered if joining else None
             with patch.object(interventions, "Layered", blocks or _no_blocks):
                 found = [Interventions(pair, question, side.side, readout) for side in sides]
             effects = [model.effects(alone, edits.zero, lambda *_: None) for model in found]
@@ -181,8 +181,8 @@ def questions() -> list[Question]:
             asked("ablation", lambda result: np.stack([result.heads[side] for side in ("base", "tuned")]), how="zero"),
             {**one_pass_each, "one hooked pass each": zeros},
         ),
-        Question("each head switched off, resumed at its layer", off(resumed=True), one_pass_each),
-        Question("each head switched off, whole passes in batches", off(resumed=False), one_pass_each),
+        Question("each head switched off, joining the batch at its layer", off(joining=True), one_pass_each),
+        Question("each head switched off, whole passes in batches", off(joining=False), one_pass_each),
         Question(
             "value zeroing",
             asked("value_zeroing", lambda result: np.stack([result.base, result.tuned])),
