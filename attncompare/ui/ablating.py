@@ -10,23 +10,21 @@ from attncompare import plots
 from attncompare.analyses.ablation import Ablation
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.causes import ask_ablation
-from attncompare.ui.files import numbers, shown, table
+from attncompare.ui.files import shown
 from attncompare.ui.on_demand import (
     BACKWARDS,
     IDLE,
-    RUNNING,
-    cancelled,
+    both_files,
     controls,
     downloads,
     estimated,
-    file,
     findings_html,
     run,
+    wired,
 )
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import MOST_REFERENCES, referred, sought
-from attncompare.ui.stopping import stops
-from attncompare.ui.theme import DRAWING, PICTURE, PRIVATE
+from attncompare.ui.theme import PICTURE, PRIVATE
 
 HOW = [("Nothing", "zero"), ("Its mean", "mean"), ("The mean of all values", "uniform")]
 
@@ -72,8 +70,7 @@ def show(found: Ablation) -> tuple[Any, ...]:
     return (
         findings_html(found.answers, found.notes, found.readout),
         shown("ablation", plots.ablation(found), plots.ablation_alt(found)),
-        file(numbers("ablation", found.to_dict())),
-        file(table("ablation", found.frame())),
+        *both_files("ablation", found),
     )
 
 
@@ -96,12 +93,6 @@ def ablating_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local
         said = gr.HTML(elem_id="ablation-answer")
         picture = gr.Image(elem_id="ablation", **PICTURE)
         files = downloads("ablation.json", "ablation.csv")
-    ran = buttons.go.click(
-        partial(ablate, local),
-        [answer, *fields, how, references],
-        [said, picture, *files, results, *buttons.ending],
-        **RUNNING,
-    )
     how.input(lambda how: gr.update(visible=how == "mean"), how, references, queue=False, **PRIVATE)
-    answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
-    stops(buttons.stop, [ran], cancelled, None, buttons.ending)
+    asking = [*fields, how, references]
+    wired(buttons, answer, partial(ablate, local), asking, [said, picture, *files], results, start)

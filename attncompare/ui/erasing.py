@@ -10,22 +10,11 @@ from attncompare import plots
 from attncompare.analyses.erasure import BINS, RANKINGS, Erasure
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.causes import ask_erasure
-from attncompare.ui.files import numbers, shown, table
-from attncompare.ui.on_demand import (
-    IDLE,
-    RUNNING,
-    cancelled,
-    controls,
-    downloads,
-    estimated,
-    file,
-    findings_html,
-    run,
-)
+from attncompare.ui.files import shown
+from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, findings_html, run, wired
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
-from attncompare.ui.stopping import stops
-from attncompare.ui.theme import DRAWING, PICTURE
+from attncompare.ui.theme import PICTURE
 
 ERASING = [("Deleted", "delete"), ("Masked", "mask"), ("Hidden by the attention mask", "hide")]
 
@@ -69,8 +58,7 @@ def show(found: Erasure) -> tuple[Any, ...]:
     return (
         findings_html(found.answers, found.notes, found.readout),
         shown("erasure", plots.erasure(found), plots.erasure_alt(found)),
-        file(numbers("erasure", found.to_dict())),
-        file(table("erasure", found.frame())),
+        *both_files("erasure", found),
     )
 
 
@@ -83,11 +71,4 @@ def erasing_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local:
         said = gr.HTML(elem_id="erasure-answer")
         picture = gr.Image(elem_id="erasure", **PICTURE)
         files = downloads("erasure.json", "erasure.csv")
-    ran = buttons.go.click(
-        partial(erase, local),
-        [answer, *fields, erasing],
-        [said, picture, *files, results, *buttons.ending],
-        **RUNNING,
-    )
-    answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
-    stops(buttons.stop, [ran], cancelled, None, buttons.ending)
+    wired(buttons, answer, partial(erase, local), [*fields, erasing], [said, picture, *files], results, start)

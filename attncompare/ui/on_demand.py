@@ -9,8 +9,11 @@ import gradio as gr
 from attncompare.attention import Progress
 from attncompare.models.readout import Readout
 from attncompare.ui.failures import failure
+from attncompare.ui.files import numbers, table
 from attncompare.ui.pace import estimate_html
 from attncompare.ui.questions import Answer
+from attncompare.ui.stopping import stops
+from attncompare.ui.theme import DRAWING
 from attncompare.ui.verdict import error_html, marked, note_html, progress_html
 from attncompare.ui.work import Step, follow
 
@@ -111,6 +114,33 @@ def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], out
         failed = failure(error)
         yield *kept, *IDLE, error_html(failed.sentence)
         raise failed.toast() from None
+
+
+def both_files(name: str, found: Any) -> tuple[Any, Any]:
+    """Updates of the download buttons of a result's numbers, as JSON and as CSV."""
+    return file(numbers(name, found.to_dict())), file(table(name, found.frame()))
+
+
+def wired(
+    buttons: Controls,
+    answer: gr.State,
+    ask: Callable[..., Any],
+    asking: Sequence[Any],
+    shown: Sequence[Any],
+    results: gr.Column,
+    start: Callable[..., Any],
+    also: Sequence[Any] = (),
+) -> None:
+    """Let the buttons, and the events of ``also``, ask; a new answer starts the part anew, and stops what runs.
+
+    Args:
+        ask: of ``answer`` and ``asking``; it gives what :func:`run` gives, for ``shown``.
+        start: of the answer; it gives updates of estimate, results, run, cancel and status.
+    """
+    outputs = [*shown, results, *buttons.ending]
+    ran = gr.on([buttons.go.click, *also], ask, [answer, *asking], outputs, **RUNNING)
+    answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
+    stops(buttons.stop, [ran], cancelled, None, buttons.ending)
 
 
 def cancelled() -> tuple[Any, ...]:

@@ -10,22 +10,11 @@ from attncompare import plots
 from attncompare.analyses.patching import Patching
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.causes import ask_patching
-from attncompare.ui.files import numbers, shown, table
-from attncompare.ui.on_demand import (
-    IDLE,
-    RUNNING,
-    cancelled,
-    controls,
-    downloads,
-    estimated,
-    file,
-    findings_html,
-    run,
-)
+from attncompare.ui.files import shown
+from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, findings_html, run, wired
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
-from attncompare.ui.stopping import stops
-from attncompare.ui.theme import DRAWING, PICTURE
+from attncompare.ui.theme import PICTURE
 
 WHAT = [("Where it looks (pattern)", "pattern"), ("All that it gives (output)", "output")]
 
@@ -57,8 +46,7 @@ def show(found: Patching) -> tuple[Any, ...]:
         findings_html(found.answers, found.notes, found.readout),
         shown("scatter", plots.scatter(found), plots.scatter_alt(found)),
         shown("patching", plots.patching(found), plots.patching_alt(found)),
-        file(numbers("patching", found.to_dict())),
-        file(table("patching", found.frame())),
+        *both_files("patching", found),
     )
 
 
@@ -71,12 +59,6 @@ def swapping_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local
         scatter = gr.Image(elem_id="scatter", **PICTURE)
         patching = gr.Image(elem_id="patching", **PICTURE)
         files = downloads("patching.json", "patching.csv")
-    ran = gr.on(
-        [buttons.go.click, *(field.submit for field in fields)],
-        partial(swap, local),
-        [answer, *fields, what],
-        [said, scatter, patching, *files, results, *buttons.ending],
-        **RUNNING,
-    )
-    answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
-    stops(buttons.stop, [ran], cancelled, None, buttons.ending)
+    entered = [field.submit for field in fields]
+    drawn = [said, scatter, patching, *files]
+    wired(buttons, answer, partial(swap, local), [*fields, what], drawn, results, start, entered)

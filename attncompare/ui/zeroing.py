@@ -10,11 +10,10 @@ from attncompare import plots
 from attncompare.analyses.routes import Routes
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.causes import ask_value_zeroing
-from attncompare.ui.files import numbers, shown, table
-from attncompare.ui.on_demand import IDLE, RUNNING, cancelled, controls, downloads, estimated, file, run
+from attncompare.ui.files import shown
+from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, run, wired
 from attncompare.ui.questions import Answer
-from attncompare.ui.stopping import stops
-from attncompare.ui.theme import DRAWING, PICTURE
+from attncompare.ui.theme import PICTURE
 
 ABOUT = """<div class="tab-intro part"><h2>What the tokens give each other</h2>
 <p class="reading">Each token's value is zeroed in turn, layer by layer, and the change of every other token's state is
@@ -42,8 +41,7 @@ def show(routes: Routes) -> tuple[Any, ...]:
     """Updates of picture and two files."""
     return (
         shown("value-zeroing", plots.rollout(routes), plots.rollout_alt(routes)),
-        file(numbers("value-zeroing", routes.to_dict())),
-        file(table("value-zeroing", routes.frame())),
+        *both_files("value-zeroing", routes),
     )
 
 
@@ -54,6 +52,4 @@ def zeroing_part(answer: gr.State, local: LocalRule) -> None:
     with gr.Column(visible=False) as results:
         picture = gr.Image(elem_id="value-zeroing", **PICTURE)
         files = downloads("value-zeroing.json", "value-zeroing.csv")
-    ran = buttons.go.click(partial(zero, local), answer, [picture, *files, results, *buttons.ending], **RUNNING)
-    answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
-    stops(buttons.stop, [ran], cancelled, None, buttons.ending)
+    wired(buttons, answer, partial(zero, local), [], [picture, *files], results, start)

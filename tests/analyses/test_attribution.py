@@ -343,7 +343,7 @@ def test_where_there_are_no_gradients_occlusion_remains() -> None:
 
 def test_families_on_the_dense_way(tmp_path) -> None:
     pair = readers.pair("bloom")
-    assert pair.base.info.attention_path == "tap"  # the helper doesn't know
+    assert pair.base.info.attention_path == "tap"  # what readers.pair says of every model
     sides = (replace(side, info=replace(side.info, attention_path="dense")) for side in (pair.base, pair.tuned))
     base, tuned = sides
     found = attncompare.attribution(replace(pair, base=base, tuned=tuned), SENTENCE, answer="the", baseline="eos")
