@@ -107,3 +107,10 @@ def png(figure: Figure) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "png", compress_level=4, dpi=(figure.dpi, figure.dpi))
     return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG bytes: letters as outlines, so that it looks the same everywhere; maps as images inside."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="svg", dpi=figure.dpi, metadata={"Date": None})
+    return buffer.getvalue()

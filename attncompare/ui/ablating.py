@@ -24,6 +24,7 @@ from attncompare.ui.on_demand import (
 )
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import MOST_REFERENCES, referred, sought
+from attncompare.ui.states import States
 from attncompare.ui.theme import PICTURE, PRIVATE
 
 HOW = [("Nothing", "zero"), ("Its mean", "mean"), ("The mean of all values", "uniform")]
@@ -74,7 +75,7 @@ def show(found: Ablation) -> tuple[Any, ...]:
     )
 
 
-def ablating_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
+def ablating_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
     """The part of the tab; ``fields`` say which answer is asked about."""
     gr.HTML(ABOUT)
     with gr.Row(elem_classes=["controls"], equal_height=False):
@@ -95,4 +96,6 @@ def ablating_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local
         files = downloads("ablation.json", "ablation.csv")
     how.input(lambda how: gr.update(visible=how == "mean"), how, references, queue=False, **PRIVATE)
     asking = [*fields, how, references]
-    wired(buttons, answer, partial(ablate, local), asking, [said, picture, *files], results, start)
+    wired(
+        buttons, states.answer, states.ablation, partial(ablate, local), asking, [said, picture, *files], results, start
+    )

@@ -9,7 +9,6 @@ import gradio as gr
 from attncompare import plots
 from attncompare.attention import unheard
 from attncompare.models.checkpoint import any_folder, page_policy
-from attncompare.ui import one_head
 from attncompare.ui.cause_endpoints import cause_endpoints
 from attncompare.ui.changed import changed_tab
 from attncompare.ui.distance import distance_tab
@@ -21,6 +20,7 @@ from attncompare.ui.matters import matters_tab
 from attncompare.ui.noise import noise_tab
 from attncompare.ui.questions import ask_comparison, question
 from attncompare.ui.rests import rests_tab
+from attncompare.ui.states import States
 
 CACHE_SECONDS = (3600, 7200)
 """How often pictures and tables are swept, and how old they grow."""
@@ -53,14 +53,15 @@ def build(*, loopback: bool = False) -> gr.Blocks:
     """The page, with no model loaded. ``loopback``: only the person who starts it can reach it, so folders may be opened."""
     local = page_policy(loopback, os.environ)
     with gr.Blocks(title="attncompare", analytics_enabled=False, delete_cache=CACHE_SECONDS) as demo:
-        answer, yardstick = header(local)
+        states = States()
+        header(states, local)
         with gr.Tabs(overflow_behavior="wrap"):
-            changed_tab(answer, yardstick, local)
-            flow_tab(answer, local)
-            distance_tab(answer, local)
-            rests_tab(answer, local)
-            matters_tab(answer, local)
-            noise_tab(answer, yardstick, local)
+            changed_tab(states, local)
+            flow_tab(states, local)
+            distance_tab(states, local)
+            rests_tab(states, local)
+            matters_tab(states, local)
+            noise_tab(states, local)
         with gr.Accordion("How to read this", open=False, elem_id="how"):
             gr.Markdown(HOW_TO_READ)
         endpoints(local)
@@ -74,7 +75,7 @@ def warm_up() -> threading.Thread:
     def body() -> None:
         try:
             answer = ask_comparison(question("", "", examples()[0]["text"]), any_folder, unheard)
-            for figure in (plots.heads(answer.comparison), plots.head(answer.comparison.head(*one_head.top(answer)))):
+            for figure in (plots.heads(answer.comparison), plots.head(answer.comparison.head(*answer.first))):
                 plots.png(figure)
         except Exception:  # the page serves other pairs all the same, and tells whoever asks for this one
             logging.getLogger("attncompare.ui").warning("the embedded pair could not be prepared", exc_info=True)

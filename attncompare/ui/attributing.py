@@ -30,6 +30,7 @@ from attncompare.ui.on_demand import (
 )
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
+from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, PICTURE, PRIVATE
 
@@ -94,16 +95,15 @@ def attribute(
                 answer.question, local, progress, sought(wanted, against), method, baseline, erasing
             ),
             lambda found: show(found, *over),
-            9,
+            8,
         )
 
 
 def show(found: Attribution, of: str, layer: int, head: int) -> tuple[Any, ...]:
-    """Updates of the kept record, findings, choice of attention, three pictures and three files."""
+    """Updates of findings, choice of attention, three pictures and three files."""
     offered = [one for one in OVER if one[1] != "rollout" or found.looks["tuned"].rollout is not None]
     of = of if of in dict(offered).values() else "mean"
     return (
-        found,
         findings_html(found.answers, (found.how, *found.notes), found.readout),
         gr.update(choices=offered, value=of),
         shown("attribution", plots.attribution(found), plots.attribution_alt(found)),
@@ -138,7 +138,7 @@ class Results:
 
     @property
     def shown(self) -> list[Any]:
-        """Outputs of :func:`show`, but for the record."""
+        """Outputs of :func:`show`."""
         return [self.said, self.over[0], self.attribution, self.overlay, self.agreement, *self.files]
 
 
@@ -185,11 +185,11 @@ def _results() -> Results:
     return Results(column, said, picture, (of, layer, head), overlay, agreement, files)
 
 
-def attributing_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
+def attributing_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
     """The part of the tab; ``fields`` say which answer is asked about."""
     how, buttons = _asking()
     results = _results()
-    kept = gr.State()
+    answer, kept = states.answer, states.attribution
     method, *chosen = how
     ran = gr.on(
         [buttons.go.click, *(field.submit for field in fields)],

@@ -17,6 +17,7 @@ from attncompare.ui import one_head
 from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import numbers, shown, table
 from attncompare.ui.questions import Answer
+from attncompare.ui.states import States
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 
 DEFAULT = "jsd_bits"
@@ -57,7 +58,7 @@ def start(answer: Answer | None, metric: str) -> tuple[Any, ...]:
     chosen."""
     if answer is None:
         return (gr.skip(),) * 12
-    return *OPENED, *_offered(answer, None, metric, *one_head.top(answer)), *one_head.start(answer)
+    return *OPENED, *_offered(answer, None, metric, *answer.first), *one_head.start(answer)
 
 
 def remeasure(answer: Answer | None, yardstick: Noise | None, metric: str, layer: int, head: int) -> tuple[Any, ...]:
@@ -81,7 +82,7 @@ def _offered(answer: Answer, yardstick: Noise | None, metric: str, layer: int, h
 def draw_top(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, Any]]:
     """The maps of the head that moved most."""
     if answer is not None:
-        yield from one_head.draw(local, answer, *one_head.top(answer))
+        yield from one_head.draw(local, answer, *answer.first)
 
 
 def draw_rest(answer: Answer | None, yardstick: Noise | None) -> tuple[Any, ...]:
@@ -106,9 +107,10 @@ def cell(answer: Answer | None, event: gr.SelectData) -> tuple[Any, Any]:
     return plots.heads_cell(result.layers, result.heads[DEFAULT].shape[1], *event.index)
 
 
-def changed_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
+def changed_tab(states: States, local: LocalRule) -> None:
     """The tab; it draws itself whenever ``answer`` changes, and again when there is a ``yardstick``."""
-    with gr.Tab("What changed", id="changed"):
+    answer, yardstick = states.answer, states.noise
+    with gr.Tab("What changed", id="changed", elem_id="tab-changed"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             with gr.Row(equal_height=True, elem_classes=["controls"]):

@@ -12,6 +12,7 @@ from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure
 from attncompare.ui.files import numbers, shown, table
 from attncompare.ui.questions import Answer, ask_reach
+from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
@@ -74,9 +75,10 @@ def cancelled() -> tuple[Any, ...]:
     return *_IDLE, note_html("Cancelled.")
 
 
-def distance_tab(answer: gr.State, local: LocalRule) -> None:
+def distance_tab(states: States, local: LocalRule) -> None:
     """The tab; it measures when it is asked to."""
-    with gr.Tab("How far it looks", id="distance"):
+    answer = states.answer
+    with gr.Tab("How far it looks", id="distance", elem_id="tab-distance"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)

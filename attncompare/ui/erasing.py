@@ -14,6 +14,7 @@ from attncompare.ui.files import shown
 from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, findings_html, run, wired
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
+from attncompare.ui.states import States
 from attncompare.ui.theme import PICTURE
 
 ERASING = [("Deleted", "delete"), ("Masked", "mask"), ("Hidden by the attention mask", "hide")]
@@ -62,7 +63,7 @@ def show(found: Erasure) -> tuple[Any, ...]:
     )
 
 
-def erasing_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
+def erasing_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
     """The part of the tab; ``fields`` say which answer is asked about."""
     gr.HTML(ABOUT)
     erasing = gr.Radio(ERASING, value="delete", label="A word is", elem_id="erasing", container=False)
@@ -71,4 +72,13 @@ def erasing_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local:
         said = gr.HTML(elem_id="erasure-answer")
         picture = gr.Image(elem_id="erasure", **PICTURE)
         files = downloads("erasure.json", "erasure.csv")
-    wired(buttons, answer, partial(erase, local), [*fields, erasing], [said, picture, *files], results, start)
+    wired(
+        buttons,
+        states.answer,
+        states.erasure,
+        partial(erase, local),
+        [*fields, erasing],
+        [said, picture, *files],
+        results,
+        start,
+    )

@@ -21,6 +21,11 @@ def asset(name: str) -> Path:
     return inside if inside.exists() else package.parent / "assets" / name
 
 
+def script(name: str) -> str:
+    """The page's own JavaScript ``assets/js/name.js``, the body of a function as ``gr.HTML(js_on_load=)`` takes it."""
+    return asset(f"js/{name}.js").read_text(encoding="utf-8")
+
+
 def examples() -> list[dict[str, str]]:
     """Texts to try, each with a ``title``."""
     return list(json.loads(asset("examples.json").read_text(encoding="utf-8")))
@@ -28,7 +33,7 @@ def examples() -> list[dict[str, str]]:
 
 def picture(name: str, figure: Any) -> str:
     """Path of the figure as ``name.png``."""
-    return _kept(f"{name}.png", plots.png(figure))
+    return kept(f"{name}.png", plots.png(figure))
 
 
 def shown(name: str, figure: Any, alt_text: str) -> Any:
@@ -39,15 +44,15 @@ def shown(name: str, figure: Any, alt_text: str) -> Any:
 def numbers(name: str, content: dict[str, Any]) -> str:
     """Path of the content as ``name.json``."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    return _kept(f"{name}.json", f"{text}\n".encode())
+    return kept(f"{name}.json", f"{text}\n".encode())
 
 
 def table(name: str, frame: pd.DataFrame) -> str:
     """Path of the table as ``name.csv``."""
-    return _kept(f"{name}.csv", frame.to_csv(index=False).encode())
+    return kept(f"{name}.csv", frame.to_csv(index=False).encode())
 
 
-def _kept(name: str, content: bytes) -> str:
+def kept(name: str, content: bytes) -> str:
     """Path of a file below gradio's cache, named by its content: the same content is the same file."""
     folder = Path(get_upload_folder()) / hashlib.sha256(content).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)

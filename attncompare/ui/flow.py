@@ -15,6 +15,7 @@ from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure, shown_errors
 from attncompare.ui.files import shown
 from attncompare.ui.questions import Answer, ask_rollout
+from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
@@ -85,9 +86,10 @@ def run(local: LocalRule, answer: Answer | None, token: float | None) -> Iterato
         raise failed.toast() from None
 
 
-def flow_tab(answer: gr.State, local: LocalRule) -> None:
+def flow_tab(states: States, local: LocalRule) -> None:
     """The tab; it draws itself whenever ``answer`` changes."""
-    with gr.Tab("Where it flows", id="flow"):
+    answer = states.answer
+    with gr.Tab("Where it flows", id="flow", elem_id="tab-flow"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)

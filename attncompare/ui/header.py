@@ -14,6 +14,7 @@ from attncompare.ui.files import examples
 from attncompare.ui.options import options_form
 from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
+from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, PRIVATE
 from attncompare.ui.verdict import EMPTY, error_html, note_html, progress_html, verdict_html
@@ -36,7 +37,7 @@ SHORTCUTS = """document.addEventListener('keydown', event => {
   if ((event.ctrlKey || event.metaKey) && event.key === 'Enter' && compare && !compare.disabled) compare.click()
 })
 document.addEventListener('click', event => {
-  if (event.target.closest?.('.tab-link')) document.querySelector('#real-button').click()
+  if (event.target.closest?.('.tab-link')) document.querySelector('#tab-real-button').click()
 })"""
 """Ctrl+Enter and Cmd+Enter compare from anywhere on the page (gradio's own text box knows Enter alone), and the link in
 the verdict opens the tab that measures a yardstick."""
@@ -114,12 +115,9 @@ def cancelled(answer: Answer | None) -> tuple[Any, ...]:
     return note_html("Cancelled. What was compared before is still below."), back, *_IDLE
 
 
-def header(local: LocalRule) -> tuple[gr.State, gr.State]:
-    """The form, and two states: the latest :class:`~attncompare.ui.questions.Answer`, and what it is measured by.
-
-    The second holds a :class:`~attncompare.analyses.noise.Noise` once somebody has measured it, and None again with every
-    new answer.
-    """
+def header(states: States, local: LocalRule) -> None:
+    """The form; what it is answered goes into ``states``."""
+    answer, yardstick = states.answer, states.noise
     gr.HTML(TITLE, js_on_load=SHORTCUTS, elem_id="title")
     base, tuned, text = _fields()
     options = options_form()
@@ -130,7 +128,6 @@ def header(local: LocalRule) -> tuple[gr.State, gr.State]:
     kind = gr.Radio(
         KINDS, value="self", label="Attention of", visible=False, interactive=True, elem_id="kind", container=False
     )
-    answer, yardstick = gr.State(), gr.State()
 
     asking = [base, tuned, text, *options]
     shown = [answer, yardstick, status, verdict, kind, offer, compare, cancel]
@@ -144,7 +141,6 @@ def header(local: LocalRule) -> tuple[gr.State, gr.State]:
     cut = offer.click(partial(shorten, local), asking, [text, status, offer, compare, cancel], **at_once)
     stops(cancel, [asked, switched, cut], cancelled, answer, [status, kind, compare, cancel])
     yardstick.change(judge, [answer, yardstick], verdict, **DRAWING)
-    return answer, yardstick
 
 
 def _fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:

@@ -8,6 +8,7 @@ from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.ablating import ablating_part
 from attncompare.ui.on_demand import answer_fields, likeliest
 from attncompare.ui.questions import Answer
+from attncompare.ui.states import States
 from attncompare.ui.swapping import swapping_part
 from attncompare.ui.theme import DRAWING, OPENED, UNSEEN
 
@@ -26,14 +27,14 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return (gr.skip(),) * 4 if answer is None else (*OPENED, *likeliest(answer))
 
 
-def matters_tab(answer: gr.State, local: LocalRule) -> None:
+def matters_tab(states: States, local: LocalRule) -> None:
     """The tab; each of its parts runs when it is asked to."""
-    with gr.Tab("Does it matter", id="matters"):
+    with gr.Tab("Does it matter", id="matters", elem_id="tab-matters"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
             with gr.Row(elem_classes=["controls"]):
                 fields = answer_fields("matters")
-            swapping_part(answer, fields, local)
-            ablating_part(answer, fields, local)
-    answer.change(start, answer, [waiting, content, *fields], **DRAWING)
+            swapping_part(states, fields, local)
+            ablating_part(states, fields, local)
+    states.answer.change(start, states.answer, [waiting, content, *fields], **DRAWING)

@@ -18,6 +18,7 @@ from attncompare.ui.files import numbers, shown, table
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise
 from attncompare.ui.receipt import yardstick as measured_by
+from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
@@ -105,9 +106,10 @@ def cancelled(yardstick: Noise | None) -> tuple[Any, ...]:
     )
 
 
-def noise_tab(answer: gr.State, yardstick: gr.State, local: LocalRule) -> None:
+def noise_tab(states: States, local: LocalRule) -> None:
     """The tab; it measures when it is asked to, and leaves what it found in ``yardstick``."""
-    with gr.Tab("Is it real", id="real", elem_id="real"):
+    answer, yardstick = states.answer, states.noise
+    with gr.Tab("Is it real", id="real", elem_id="tab-real"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)

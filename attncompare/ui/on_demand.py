@@ -13,7 +13,7 @@ from attncompare.ui.files import numbers, table
 from attncompare.ui.pace import estimate_html
 from attncompare.ui.questions import Answer
 from attncompare.ui.stopping import stops
-from attncompare.ui.theme import DRAWING
+from attncompare.ui.theme import DRAWING, PRIVATE
 from attncompare.ui.verdict import error_html, marked, note_html, progress_html
 from attncompare.ui.work import Step, follow
 
@@ -97,11 +97,11 @@ def file(path: str) -> Any:
 
 
 def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], outputs: int) -> Iterator[tuple[Any, ...]]:
-    """Ask, telling what is being done: updates of ``outputs`` components, of results, run, cancel and status.
+    """Ask, telling what is being done: the record, updates of ``outputs`` components, of results, run, cancel and status.
 
     An error leaves what was found before, and everything typed, as they are.
     """
-    kept = (gr.skip(),) * (outputs + 1)
+    kept = (gr.skip(),) * (outputs + 2)
 
     def busy(step: Step) -> tuple[Any, ...]:
         return *kept, gr.update(interactive=False), gr.update(interactive=True), progress_html(step)
@@ -109,7 +109,7 @@ def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], out
     yield busy(Step("starting"))
     try:
         found = yield from follow(ask, busy)
-        yield *shown(found), gr.update(visible=True), *IDLE, ""
+        yield found, *shown(found), gr.update(visible=True), *IDLE, ""
     except Exception as error:
         failed = failure(error)
         yield *kept, *IDLE, error_html(failed.sentence)
@@ -124,6 +124,7 @@ def both_files(name: str, found: Any) -> tuple[Any, Any]:
 def wired(
     buttons: Controls,
     answer: gr.State,
+    kept: gr.State,
     ask: Callable[..., Any],
     asking: Sequence[Any],
     shown: Sequence[Any],
@@ -134,12 +135,14 @@ def wired(
     """Let the buttons, and the events of ``also``, ask; a new answer starts the part anew, and stops what runs.
 
     Args:
+        kept: where the record is kept; None again with a new answer.
         ask: of ``answer`` and ``asking``; it gives what :func:`run` gives, for ``shown``.
         start: of the answer; it gives updates of estimate, results, run, cancel and status.
     """
-    outputs = [*shown, results, *buttons.ending]
+    outputs = [kept, *shown, results, *buttons.ending]
     ran = gr.on([buttons.go.click, *also], ask, [answer, *asking], outputs, **RUNNING)
     answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
+    answer.change(lambda: None, None, kept, queue=False, **PRIVATE)
     stops(buttons.stop, [ran], cancelled, None, buttons.ending)
 
 

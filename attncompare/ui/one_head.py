@@ -55,7 +55,7 @@ class HeadForm:
 def start(answer: Answer) -> tuple[Any, ...]:
     """A new answer: choices of layer and head, the head that moved most chosen, and the whole text as window."""
     result = answer.comparison
-    layer, head = top(answer)
+    layer, head = answer.first
     heads = result.metric("jsd_bits").shape[1]
     long = max(len(result.tokens), len(result.key_tokens)) > WINDOWED
     return (
@@ -72,12 +72,6 @@ def everything(answer: Answer | None) -> tuple[Any, ...]:
         return (gr.skip(),) * 4
     lasts = [len(tokens) - 1 for tokens in (answer.comparison.tokens, answer.comparison.key_tokens)]
     return tuple(gr.update(value=value, maximum=last) for last in lasts for value in (0, last))
-
-
-def top(answer: Answer) -> tuple[int, int]:
-    """The head that moved most; the first one where none moved."""
-    movers = answer.comparison.movers
-    return (movers[0].layer, movers[0].head) if movers else (answer.comparison.layers[0], 0)
 
 
 def draw(local: LocalRule, answer: Answer | None, layer: int, head: int, *window: Any) -> Iterator[tuple[Any, Any]]:

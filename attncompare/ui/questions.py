@@ -56,6 +56,15 @@ class Answer:
     comparison: Comparison
     pass_seconds: float | None = None
     """What one forward pass of one model on this text takes; None where none was timed."""
+    opened: tuple[int, int] | None = None
+    """The layer and head that a link asked to open; None where none was."""
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """The head to open first: the one asked for, else the one that moved most, else the first one."""
+        movers = self.comparison.movers
+        moved = (movers[0].layer, movers[0].head) if movers else (self.comparison.layers[0], 0)
+        return self.opened or moved
 
     def beside(self, yardstick: Noise | None) -> Comparison:
         """The comparison beside its floors, as far as they were measured; those of an earlier question are not its own."""

@@ -9,6 +9,7 @@ from attncompare.ui.attributing import attributing_part
 from attncompare.ui.erasing import erasing_part
 from attncompare.ui.on_demand import answer_fields, likeliest
 from attncompare.ui.questions import Answer
+from attncompare.ui.states import States
 from attncompare.ui.theme import DRAWING, OPENED, UNSEEN
 from attncompare.ui.zeroing import zeroing_part
 
@@ -27,15 +28,15 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return (gr.skip(),) * 4 if answer is None else (*OPENED, *likeliest(answer))
 
 
-def rests_tab(answer: gr.State, local: LocalRule) -> None:
+def rests_tab(states: States, local: LocalRule) -> None:
     """The tab; each of its parts runs when it is asked to."""
-    with gr.Tab("What the output rests on", id="rests"):
+    with gr.Tab("What the output rests on", id="rests", elem_id="tab-rests"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
             with gr.Row(elem_classes=["controls"]):
                 fields = answer_fields("rests")
-            attributing_part(answer, fields, local)
-            erasing_part(answer, fields, local)
-            zeroing_part(answer, local)
-    answer.change(start, answer, [waiting, content, *fields], **DRAWING)
+            attributing_part(states, fields, local)
+            erasing_part(states, fields, local)
+            zeroing_part(states, local)
+    states.answer.change(start, states.answer, [waiting, content, *fields], **DRAWING)

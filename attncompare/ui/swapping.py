@@ -14,6 +14,7 @@ from attncompare.ui.files import shown
 from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, findings_html, run, wired
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
+from attncompare.ui.states import States
 from attncompare.ui.theme import PICTURE
 
 WHAT = [("Where it looks (pattern)", "pattern"), ("All that it gives (output)", "output")]
@@ -50,7 +51,7 @@ def show(found: Patching) -> tuple[Any, ...]:
     )
 
 
-def swapping_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
+def swapping_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
     """The part of the tab; ``fields`` say which answer is asked about."""
     what = gr.Radio(WHAT, value="pattern", label="What of a head is put into the other model", elem_id="what")
     buttons = controls("swap", "Swap heads")
@@ -61,4 +62,6 @@ def swapping_part(answer: gr.State, fields: tuple[gr.Textbox, gr.Textbox], local
         files = downloads("patching.json", "patching.csv")
     entered = [field.submit for field in fields]
     drawn = [said, scatter, patching, *files]
-    wired(buttons, answer, partial(swap, local), [*fields, what], drawn, results, start, entered)
+    wired(
+        buttons, states.answer, states.patching, partial(swap, local), [*fields, what], drawn, results, start, entered
+    )

@@ -13,6 +13,7 @@ from attncompare.ui.causes import ask_value_zeroing
 from attncompare.ui.files import shown
 from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, run, wired
 from attncompare.ui.questions import Answer
+from attncompare.ui.states import States
 from attncompare.ui.theme import PICTURE
 
 ABOUT = """<div class="tab-intro part"><h2>What the tokens give each other</h2>
@@ -45,11 +46,11 @@ def show(routes: Routes) -> tuple[Any, ...]:
     )
 
 
-def zeroing_part(answer: gr.State, local: LocalRule) -> None:
+def zeroing_part(states: States, local: LocalRule) -> None:
     """The part of the tab."""
     gr.HTML(ABOUT)
     buttons = controls("zero", "Zero values")
     with gr.Column(visible=False) as results:
         picture = gr.Image(elem_id="value-zeroing", **PICTURE)
         files = downloads("value-zeroing.json", "value-zeroing.csv")
-    wired(buttons, answer, partial(zero, local), [], [picture, *files], results, start)
+    wired(buttons, states.answer, states.zeroing, partial(zero, local), [], [picture, *files], results, start)

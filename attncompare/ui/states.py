@@ -1,0 +1,31 @@
+"""What the page knows of a visitor's session: the latest answer, and everything found about it since.
+
+Tabs share states and nothing else: none touches another tab's widgets. Records are small and frozen; models and traces stay
+in the bounded caches of :mod:`attncompare.models`.
+"""
+
+from dataclasses import dataclass, field
+
+import gradio as gr
+
+
+@dataclass(frozen=True)
+class States:
+    """One state for each record; every one but ``answer`` is None until it was measured, and again with a new answer."""
+
+    answer: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.ui.questions.Answer`."""
+    noise: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.noise.Noise`, the yardstick."""
+    reach: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.distance.Reach`."""
+    attribution: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.attribution.Attribution`."""
+    erasure: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.erasure.Erasure`."""
+    zeroing: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.routes.Routes` by value zeroing."""
+    patching: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.patching.Patching`."""
+    ablation: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.ablation.Ablation`."""
