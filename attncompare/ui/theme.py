@@ -65,7 +65,7 @@ def launch_options() -> dict[str, Any]:
     """Keyword arguments of ``launch()``; the page works without them, less prettily."""
     return {
         "theme": theme(),
-        "css_paths": [asset("page.css")],
+        "css_paths": sorted(asset("css").glob("*.css")),
         "ssr_mode": False,
         "show_error": False,
         "share": False,

@@ -310,7 +310,7 @@ def test_examples_are_ours_and_short_enough() -> None:
     assert len({text["title"] for text in texts}) == len(texts) >= 6
     assert texts[0]["text"] == "The film is not good, and the dialogue is painfully dull."
     assert 90 <= len(texts[-1]["text"].split()) <= 125
-    assert asset("page.css").is_file()
+    assert asset("css/page.css").is_file()
 
 
 def spoilt(answer: Answer, text: str) -> Any:
