@@ -16,11 +16,11 @@ PICTURE: dict[str, Any] = {
     "interactive": False,
     "format": "png",
     "show_label": False,
-    "buttons": ["download", "fullscreen"],
+    "buttons": ["fullscreen"],
     "container": False,
     "elem_classes": ["picture"],
 }
-"""Of every picture. Gradio's default format is a lossy one."""
+"""Of every picture; a row of :mod:`attncompare.ui.taking` below it gives it as a file. Gradio's default format is lossy."""
 
 UNSEEN = ["unseen"]
 """Of a tab's content before there is an answer: in the page, so that its code is loaded, and not displayed."""
