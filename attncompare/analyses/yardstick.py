@@ -50,7 +50,7 @@ def noise(
         pair: the models.
         text: what both read; ``reading`` says how, as in :func:`attncompare.compare`.
         draws: random changes of the base's weights, each as large as the tuning's; 0 for none.
-        seed: of the draws; the same seed, the same floor.
+        seed: of the draws; the same seed, the same floor on the same kind of device (a GPU draws other numbers).
         replicates: other trainings of the same base, as pairs of that base and each of them.
         progress: called between layers, may raise to stop.
 
