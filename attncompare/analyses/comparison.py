@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from attncompare.analyses.blocks import Together, blocks
+from attncompare.analyses.every_head import EveryHead, Form, Words, every_head, words
 from attncompare.analyses.flows import Flows
 from attncompare.analyses.maps import HeadMaps, Window, kept_maps
 from attncompare.analyses.movers import Mover, movers
@@ -119,6 +120,18 @@ class Comparison:
             BadInput: no such head or window. TraceGone: the trace is no longer kept; the message names the cure.
         """
         return kept_maps(self._question, layer, head, queries=queries, keys=keys)
+
+    def every_head(self, form: Form | None = None) -> EveryHead:
+        """All heads' maps in both models as codes, from the same trace; ``form``: how exact, by default what fits a page.
+
+        Raises:
+            TraceGone: the trace is no longer kept.
+        """
+        return every_head(self._question, form)
+
+    def words(self) -> Words | None:
+        """Which tokens make each word; None where maps over tokens can't be merged into maps over words."""
+        return words(self._question)
 
     def frame(self) -> pd.DataFrame:
         """One line per head: layer, head and every metric."""

@@ -17,7 +17,7 @@ from attncompare.models.calls import AttentionCall
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
 from attncompare.models.reading import Reading, prepare
-from attncompare.models.traces import TRACES, layer_calls
+from attncompare.models.traces import TRACES, PairTrace, layer_calls
 
 Window = tuple[int, int]
 """Positions ``start:stop``."""
@@ -116,13 +116,23 @@ def kept_maps(question: PairText, layer: int, head: int, *, queries: Window | No
     Raises:
         BadInput: no such head or window. TraceGone: the trace is no longer kept.
     """
+    trace = kept_trace(question)
+    _require(layer, head, question.stack.layers, question.stack.heads)
+    return _maps(question, layer, head, trace.layer(question.attention, layer), queries, keys)
+
+
+def kept_trace(question: PairText) -> PairTrace:
+    """Both models' traces of a text, where they are still there.
+
+    Raises:
+        TraceGone: they are not; the message names the cure.
+    """
     trace = TRACES.get_if_present(question.key)
     if trace is None:
         raise TraceGone(
             "The models' traces for this text are no longer kept: run compare(pair, text) again and ask the new result."
         )
-    _require(layer, head, question.stack.layers, question.stack.heads)
-    return _maps(question, layer, head, trace.layer(question.attention, layer), queries, keys)
+    return trace
 
 
 def require_head(pair: Pair, layer: Any, head: Any, reading: Reading) -> None:

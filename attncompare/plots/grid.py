@@ -22,13 +22,14 @@ def heads(
     *,
     limits: tuple[float, float] | None = None,
     selected: tuple[int, int] | None = None,
+    outline: bool = True,
 ) -> Figure:
     """One metric of every head as a grid, layers down and heads across.
 
     ``limits`` are the ends of the colour scale (default: from the data; symmetric about 0 for deltas). The ``selected``
-    (layer, head), the layer by its own number, is outlined; default: the head with the largest change. A head that was
-    not measured is hatched. Of divergences whose noise was tested, heads within a random change are quiet: their cells
-    are smaller, in the same colours.
+    (layer, head), the layer by its own number, is outlined; default: the head with the largest change, and none without
+    ``outline`` (a page marks the open head itself). A head that was not measured is hatched. Of divergences whose noise
+    was tested, heads within a random change are quiet: their cells are smaller, in the same colours.
 
     Raises:
         BadInput: no such metric, or ``selected`` is in no layer of the comparison.
@@ -36,7 +37,7 @@ def heads(
     values = comparison.metric(metric)  # refuses a metric that does not exist
     declared, about = METRICS[metric], scope(comparison.about)
     place = grid(*values.shape)
-    outlined = extreme(declared, values) if selected is None else _row(comparison, *selected)
+    outlined = _row(comparison, *selected) if selected else extreme(declared, values) if outline else None
     heading_text = title(declared, about)
     picture_width = max(
         place.left + place.width + beside(unit(declared, about)) + PAD, heading_width(heading_text), 900

@@ -68,7 +68,7 @@ def start(answer: Answer | None, method: str) -> tuple[Any, ...]:
     if answer is None:
         return (gr.skip(),) * 8
     said, *_ = choose(answer, method)
-    layer, head, *_ = one_head.start(answer)
+    layer, head = one_head.choices(answer)
     return said, layer, head, None, gr.update(visible=False), *IDLE, ""
 
 

@@ -1,7 +1,7 @@
-"""What changed? Every head's number as a grid, layers, movers, and one head's maps in both models."""
+"""What changed? Every head's number as a grid and a ranked list, the open head, layers, and tokens that gained and lost."""
 
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -13,27 +13,62 @@ from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.noise import Noise
 from attncompare.metrics import FLOORS, METRICS
 from attncompare.models.checkpoint import LocalRule
-from attncompare.ui import one_head
+from attncompare.ui import head_section
+from attncompare.ui.changed_files import take_heads, take_layers, take_movers
 from attncompare.ui.failures import shown_errors
-from attncompare.ui.files import numbers, shown, table
+from attncompare.ui.framed import framed, picture, place
+from attncompare.ui.head_grid import grid_value, head_grid
+from attncompare.ui.head_list import head_list, list_value
+from attncompare.ui.head_section import HeadSection
 from attncompare.ui.questions import Answer
 from attncompare.ui.states import States
-from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
+from attncompare.ui.taking import take_row
+from attncompare.ui.theme import DRAWING, OPENED, PRIVATE, UNSEEN
 
 DEFAULT = "jsd_bits"
+
+FIRST = (DEFAULT, "content_jsd_bits", "sink_bits", "entropy_delta_nats", "distance_delta")
+"""What the menu holds at first: how far, how far without sinks, how much of it is sinks, wider or narrower, nearer or
+further. The others are behind *all metrics*."""
+
 WAITING = '<p class="waiting">Press Compare: the grid of heads will stand here.</p>'
 
-TAKE = """<div class="tab-intro"><h2>Take it with you</h2><p class="reading">Every number as JSON, one line a head as CSV;
-each picture has a download button of its own.</p></div>"""
+Drawn = tuple[Any, Any, Any]
+"""Updates of meaning, grid and list."""
 
 
-def metric_choices(comparison: Comparison | None = None) -> list[tuple[str, str]]:
-    """Label and name of every metric, in the order of :data:`attncompare.metrics.METRICS`; of the floors those measured."""
+@dataclass(frozen=True)
+class Widgets:
+    """The tab below its waiting note."""
+
+    metric: gr.Dropdown
+    everything: gr.Checkbox
+    meaning: gr.HTML
+    grid: gr.HTML
+    ranked: gr.HTML
+    one: HeadSection
+    layers: gr.HTML
+    movers: gr.HTML
+
+    @property
+    def drawn(self) -> list[Any]:
+        """What the metric is shown by."""
+        return [self.meaning, self.grid, self.ranked]
+
+    @property
+    def pictures(self) -> list[Any]:
+        """What is drawn whatever the metric."""
+        return [self.layers, self.movers]
+
+
+def metric_choices(comparison: Comparison | None = None, *, everything: bool = False) -> list[tuple[str, str]]:
+    """Label and name of the first metrics or of all, in the order of :data:`attncompare.metrics.METRICS`; of the floors
+    those that were measured."""
     found = () if comparison is None else [name for name in FLOORS if np.isfinite(comparison.metric(name)).any()]
     return [
         (f"{metric.title} ({metric.unit})", name)
         for name, metric in METRICS.items()
-        if name not in FLOORS or name in found
+        if name in found or (name not in FLOORS and (everything or name in FIRST))
     ]
 
 
@@ -43,68 +78,98 @@ def reading(metric: str) -> str:
     return f'<p class="reading">{escape(declared.reading)} <cite>{escape(declared.citation)}</cite></p>'
 
 
-def draw_heads(answer: Answer | None, yardstick: Noise | None, metric: str, layer: int, head: int) -> Any:
-    """The grid of one metric with one head outlined."""
+def start(answer: Answer | None, metric: str, everything: bool) -> Iterator[tuple[Any, ...]]:
+    """A new answer: updates of waiting, content, menu, meaning, grid, list, layers and movers, and of the open head.
+
+    What stands on top comes first; layers and movers are given their place with it, and come next.
+    """
     if answer is None:
-        return gr.skip()
+        return
     with shown_errors():
-        result = answer.beside(yardstick)
-        figure = plots.heads(result, metric, selected=(layer, head))
-        return shown(f"heads-{metric}", figure, plots.heads_alt(result, metric))
+        result = answer.comparison
+        menu, *drawn = _offered(result, metric, everything)
+        below = plots.layers(result), plots.movers(result)
+        yield *OPENED, menu, *drawn, *map(place, below), *head_section.start(answer)
+        kept = [gr.skip()]
+        yield *kept * 6, *_pictures(result, *below), *kept * 7
 
 
-def start(answer: Answer | None, metric: str) -> tuple[Any, ...]:
-    """A new answer: updates of waiting, content, menu, meaning, grid, and of the choice of a head, the one that moved most
-    chosen."""
-    if answer is None:
-        return (gr.skip(),) * 12
-    return *OPENED, *_offered(answer, None, metric, *answer.first), *one_head.start(answer)
-
-
-def remeasure(answer: Answer | None, yardstick: Noise | None, metric: str, layer: int, head: int) -> tuple[Any, ...]:
-    """A yardstick has come: updates of menu, meaning and grid, the open head and the metric as they are.
+def remeasure(answer: Answer | None, yardstick: Noise | None, metric: str, everything: bool) -> tuple[Any, ...]:
+    """A yardstick has come: updates of menu, meaning, grid, list, layers and movers.
 
     One that goes does so because a new answer came, which draws itself.
     """
     if answer is None or yardstick is None:
-        return (gr.skip(),) * 3
-    return _offered(answer, yardstick, metric, layer, head)
-
-
-def _offered(answer: Answer, yardstick: Noise | None, metric: str, layer: int, head: int) -> tuple[Any, Any, Any]:
-    """Updates of menu, meaning and grid; a metric that was not measured gives way to the divergence."""
-    choices = metric_choices(answer.beside(yardstick))
-    chosen = metric if metric in dict(choices).values() else DEFAULT
-    kept = {} if chosen == metric else {"value": chosen}
-    return gr.update(choices=choices, **kept), reading(chosen), draw_heads(answer, yardstick, chosen, layer, head)
-
-
-def draw_top(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, Any]]:
-    """The maps of the head that moved most."""
-    if answer is not None:
-        yield from one_head.draw(local, answer, *answer.first)
-
-
-def draw_rest(answer: Answer | None, yardstick: Noise | None) -> tuple[Any, ...]:
-    """What stands below: layers, movers, and the files to download."""
-    if answer is None:
-        return (gr.skip(),) * 4
+        return (gr.skip(),) * 6
     with shown_errors():
         result = answer.beside(yardstick)
-        return (
-            shown("layers", plots.layers(result), plots.layers_alt(result)),
-            shown("movers", plots.movers(result), plots.movers_alt(result)),
-            gr.update(value=numbers("comparison", result.to_dict()), interactive=True),
-            gr.update(value=table("heads", result.frame()), interactive=True),
-        )
+        return *_offered(result, metric, everything), *_pictures(result, plots.layers(result), plots.movers(result))
 
 
-def cell(answer: Answer | None, event: gr.SelectData) -> tuple[Any, Any]:
-    """The layer and head that a click on the grid means."""
+def draw(answer: Answer | None, yardstick: Noise | None, metric: str) -> Drawn:
+    """Another metric."""
     if answer is None:
-        return gr.skip(), gr.skip()
-    result = answer.comparison
-    return plots.heads_cell(result.layers, result.heads[DEFAULT].shape[1], *event.index)
+        return reading(metric), gr.skip(), gr.skip()
+    with shown_errors():
+        return _drawn(answer.beside(yardstick), metric)
+
+
+def offer(answer: Answer | None, yardstick: Noise | None, metric: str, everything: bool) -> Any:
+    """The menu with all metrics or the first ones; the one that is chosen stays in it."""
+    result = answer.beside(yardstick) if answer else None
+    choices = metric_choices(result, everything=everything)
+    chosen = [choice for choice in metric_choices(result, everything=True) if choice[1] == metric]
+    return gr.update(choices=[*choices, *(choice for choice in chosen if choice not in choices)])
+
+
+def _offered(result: Comparison, metric: str, everything: bool) -> tuple[Any, ...]:
+    """Updates of menu, meaning, grid and list; a metric that was not measured gives way to the divergence."""
+    known = dict(metric_choices(result, everything=True)).values()
+    chosen = metric if metric in known else DEFAULT
+    choices = metric_choices(result, everything=everything or chosen not in (*FIRST, *FLOORS))
+    return gr.update(choices=choices, value=chosen), *_drawn(result, chosen)
+
+
+def _drawn(result: Comparison, metric: str) -> Drawn:
+    return reading(metric), grid_value(result, metric), list_value(result, metric)
+
+
+def _pictures(result: Comparison, layers: Any, movers: Any) -> tuple[Any, Any]:
+    """Values of layers and movers from their figures."""
+    return (
+        picture("layers", layers, plots.layers_alt(result)),
+        picture("movers", movers, plots.movers_alt(result)),
+    )
+
+
+def _menu() -> tuple[gr.Dropdown, gr.Checkbox, gr.HTML]:
+    with gr.Row(equal_height=True, elem_classes=["controls"]):
+        with gr.Column(scale=1, min_width=260):
+            metric = gr.Dropdown(metric_choices(), value=DEFAULT, label="Measure", filterable=False, elem_id="metric")
+            everything = gr.Checkbox(False, label="All metrics", container=False, elem_id="all-metrics")
+        with gr.Column(scale=2, min_width=300):
+            meaning = gr.HTML(reading(DEFAULT), elem_id="reading")
+    return metric, everything, meaning
+
+
+def _widgets(states: States, local: LocalRule) -> Widgets:
+    metric, everything, meaning = _menu()
+    measured = [states.answer, states.noise]
+    with gr.Row(elem_classes=["heads-row"]):
+        with gr.Column(scale=6, min_width=420):
+            grid = head_grid()
+            take_row("heads", take_heads, [*measured, metric])
+        with gr.Column(scale=6, min_width=420):
+            ranked = head_list()
+    one = head_section.head_section(states, local)
+    with gr.Row():
+        with gr.Column(scale=5, min_width=420):
+            layers = framed("layers")
+            take_row("layers", take_layers, measured)
+        with gr.Column(scale=6, min_width=420):
+            movers = framed("movers")
+            take_row("movers", take_movers, measured)
+    return Widgets(metric, everything, meaning, grid, ranked, one, layers, movers)
 
 
 def changed_tab(states: States, local: LocalRule) -> None:
@@ -113,39 +178,12 @@ def changed_tab(states: States, local: LocalRule) -> None:
     with gr.Tab("What changed", id="changed", elem_id="tab-changed"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
-            with gr.Row(equal_height=True, elem_classes=["controls"]):
-                metric = gr.Dropdown(
-                    metric_choices(), value=DEFAULT, label="Measure", filterable=False, elem_id="metric", scale=1
-                )
-                meaning = gr.HTML(reading(DEFAULT), elem_id="reading")
-            with gr.Row():
-                grid = gr.Image(elem_id="heads", min_width=420, scale=6, **PICTURE)
-                layers = gr.Image(elem_id="layers", min_width=420, scale=5, **PICTURE)
-            one = one_head.head_form()
-            with gr.Row():
-                movers = gr.Image(elem_id="movers", min_width=420, scale=3, **PICTURE)
-                with gr.Column(min_width=260, scale=1):
-                    gr.HTML(TAKE)
-                    as_json = gr.DownloadButton("comparison.json", interactive=False, elem_id="json", size="md")
-                    as_csv = gr.DownloadButton("heads.csv", interactive=False, elem_id="csv", size="md")
+            shown = _widgets(states, local)
 
-    heads: list[Any] = [answer, yardstick, metric, one.layer, one.head]
-    outlining: dict[str, Any] = {"inputs": heads, "outputs": grid, **DRAWING}
-    mapping: dict[str, Any] = {"inputs": [answer, *one.asking], "outputs": [one.maps, one.status], **DRAWING}
-    rest: dict[str, Any] = {"inputs": [answer, yardstick], "outputs": [layers, movers, as_json, as_csv], **DRAWING}
-    draw_maps = partial(one_head.draw, local)
-    started = answer.change(
-        start, [answer, metric], [waiting, content, metric, meaning, grid, *one.starting], **DRAWING
-    )
-    # Beside the grid: one round trip less.
-    answer.change(partial(draw_top, local), answer, [one.maps, one.status], **DRAWING)
-    started.then(draw_rest, **rest)
-    yardstick.change(remeasure, heads, [metric, meaning, grid], **DRAWING).then(draw_rest, **rest)
-    metric.input(reading, metric, meaning, **PRIVATE)
-    metric.input(draw_heads, **outlining)
-    clicked = grid.select(cell, answer, [one.layer, one.head], **PRIVATE).then(draw_maps, **mapping)
-    chosen = gr.on([one.layer.input, one.head.input], draw_maps, **mapping)
-    for opened in (clicked, chosen):
-        opened.then(draw_heads, **outlining)
-    gr.on([one.show.click, *(number.submit for number in one.window)], draw_maps, **mapping)
-    one.reset.click(one_head.everything, answer, list(one.window), **PRIVATE).then(draw_maps, **mapping)
+    choosing: list[Any] = [shown.metric, shown.everything]
+    again: list[Any] = [shown.metric, *shown.drawn, *shown.pictures]
+    starting: list[Any] = [waiting, content, *again, *shown.one.starting]
+    answer.change(start, [answer, *choosing], starting, cancels=shown.one.fetching, **DRAWING)
+    yardstick.change(remeasure, [answer, yardstick, *choosing], again, **DRAWING)
+    shown.metric.input(draw, [answer, yardstick, shown.metric], shown.drawn, **DRAWING)
+    shown.everything.input(offer, [answer, yardstick, *choosing], shown.metric, **PRIVATE)

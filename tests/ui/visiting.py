@@ -20,13 +20,12 @@ class Visit:
         self.tab.wait_for_selector("#compare")
 
     def compare(self, text: str | None = None) -> str:
-        """Compare and wait for the pictures; the verdict as text."""
-        before = self.source("#maps")
+        """Compare and wait for the tab *What changed* to be whole; the verdict as text."""
+        before = self.source("#movers")
         if text is not None:
             self.tab.fill("#text textarea", text)
         self.tab.click("#compare")
-        self.changed("#maps", before)
-        self.tab.wait_for_selector("#json:not([disabled])", state="attached")
+        self.changed("#movers", before)
         return self.tab.inner_text("#verdict .verdict")
 
     def source(self, picture: str) -> str | None:
@@ -40,8 +39,13 @@ class Visit:
             arg=[picture, before],
         )
 
-    def chosen(self) -> tuple[str, str]:
-        return self.tab.input_value("#layer input"), self.tab.input_value("#head input")
+    def head(self) -> str:
+        """The head that is open, ``L3.H9``."""
+        return str(self.tab.evaluate("document.documentElement.dataset.head || ''"))
+
+    def opened(self, name: str) -> None:
+        """Wait until this head is open."""
+        self.tab.wait_for_function("name => document.documentElement.dataset.head === name", arg=name)
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than its window."""
