@@ -1,0 +1,57 @@
+// Numbers and tokens as people read them. Tokens come from strangers: they reach the page as text nodes and attributes only.
+
+const MINUS = '\u2212'
+// They would turn the reading direction of what follows in a name or a tooltip; in the page, <bdi> keeps them in.
+const DIRECTION_MARKS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+function signed(number) {
+  const text = Math.abs(number).toFixed(2)
+  return text === '0.00' ? text : (number < 0 ? MINUS : '+') + text
+}
+
+// The beginning of a text, by characters and not by halves of them; a wide one counts twice.
+function short(text, room) {
+  let kept = ''
+  for (const character of text) {
+    room -= character.codePointAt(0) >= 0x1100 ? 2 : 1
+    if (room < 0) return `${kept.trimEnd()}\u2026`
+    kept += character
+  }
+  return kept.trim() ? kept : '\u2423'
+}
+
+// A token within a name or a tooltip.
+function spoken(token) {
+  return short(token.text.slice(0, 200).replace(DIRECTION_MARKS, ''), 24)
+}
+
+function ordinal(number) {
+  const tens = number % 100
+  return number + ((tens < 11 || tens > 13) && { 1: 'st', 2: 'nd', 3: 'rd' }[number % 10] || 'th')
+}
+
+function made(tag, className = '', text = '') {
+  const node = document.createElement(tag)
+  if (className) node.className = className
+  if (text) node.textContent = text
+  return node
+}
+
+function drawn(tag, attributes, text = '') {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag)
+  for (const [name, content] of Object.entries(attributes)) node.setAttribute(name, content)
+  if (text) node.textContent = text
+  return node
+}
+
+// A token in running text, which cannot change the direction of what stands around it.
+function bdi(token, room = 24) {
+  const node = made('bdi', token.special ? 'special' : '', short(token.text, room))
+  if (token.text.length > room) node.title = short(token.text.replace(DIRECTION_MARKS, ''), 200)
+  return node
+}
+
+// A sentence into a node: its parts are strings and tokens.
+function say(node, ...parts) {
+  node.replaceChildren(...parts.map(part => (typeof part === 'string' ? part : bdi(part))))
+}
