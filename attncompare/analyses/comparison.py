@@ -21,7 +21,7 @@ from attncompare.analyses.noise import Noise
 from attncompare.analyses.outputs import Outputs, outputs
 from attncompare.analyses.receipt import receipt, versions
 from attncompare.analyses.routes import Routes, full_routes, omitted
-from attncompare.analyses.verdict import verdict
+from attncompare.analyses.verdict import Claim, claims, verdict
 from attncompare.analyses.yardstick import judge, measure
 from attncompare.attention import About, AttentionKind, Check, CheckpointInfo, Progress, Token, frozen
 from attncompare.errors import BadInput
@@ -76,10 +76,16 @@ class Comparison:
     rollout: Routes | None
     rollout_omitted: str | None
     checks: tuple[Check, ...]
-    verdict: str
+    claims: tuple[Claim, ...]
+    """What the numbers say, a sentence each, with the picture that shows it."""
     _question: PairText = field(repr=False)
     noise: Noise | None = None
     """What divergence is measured by; None until it was."""
+
+    @property
+    def verdict(self) -> str:
+        """The claims as a paragraph."""
+        return verdict(self.claims)
 
     @property
     def about(self) -> About:
@@ -108,8 +114,8 @@ class Comparison:
         if noise.question_key != self._question.key or noise.about != self.about:
             raise BadInput("This noise was measured for another question: measure it for the same pair and text.")
         heads = {**self.heads, **noise.columns()}
-        said = verdict(heads, self.movers, self._question, self.outputs, noise)
-        return replace(self, heads=heads, noise=noise, verdict=said)
+        said = claims(heads, self.movers, self._question, self.outputs, noise)
+        return replace(self, heads=heads, noise=noise, claims=said)
 
     def head(self, layer: int, head: int, *, queries: Window | None = None, keys: Window | None = None) -> HeadMaps:
         """One head's maps in both models, from the trace that this comparison left behind.
@@ -282,6 +288,6 @@ def _compare(pair: Pair, text: str, question: PairText, progress: Progress | Non
         rollout=routes,
         rollout_omitted=no_rollout,
         checks=receipt(pair, question, numbers),
-        verdict=verdict(heads, moved, question, answers),
+        claims=claims(heads, moved, question, answers),
         _question=question,
     )

@@ -1,13 +1,20 @@
 """The comparison in words, every one computed from its numbers. Bits only: there is no yardstick here, and it says so."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
-from attncompare.analyses.movers import Mover
+from attncompare.analyses.movers import Masses, Mover
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.outputs import Outputs
+from attncompare.analyses.patching import Patching
 from attncompare.attention import Token
 from attncompare.metrics.concentration import carriers
 from attncompare.models.question import PairText
+
+View = Literal["heads", "one-head", "layers", "movers", "outputs", "noise", "patching"]
+"""The picture that a claim can be checked in."""
 
 NO_YARDSTICK = (
     "These are bits on one text without a yardstick: "
@@ -29,6 +36,21 @@ SPREAD = 0.2
 LONGEST_SHOWN = 40
 """Characters of a token or answer that are printed."""
 
+TOP_MOVERS = 8
+"""Heads whose tokens are counted: as many as the picture of the movers shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of a verdict, and where it can be checked."""
+
+    about: str
+    """Its subject in a few words, which stand before it where claims are listed."""
+    sentence: str
+    view: View
+    head: str | None = None
+    """The head that ``one-head`` has to show, such as ``L3.H9``."""
+
 
 def caution(noise: Noise | None) -> str:
     """What not to conclude, the last sentence of a verdict on what moved."""
@@ -37,30 +59,44 @@ def caution(noise: Noise | None) -> str:
     return YARDSTICK if noise and noise.testable else NO_YARDSTICK
 
 
-def verdict(
+def verdict(claims: tuple[Claim, ...]) -> str:
+    """The claims as a paragraph; sentences are separated by single spaces."""
+    return " ".join(claim.sentence for claim in claims)
+
+
+def claims(
     heads: dict[str, np.ndarray],
     movers: tuple[Mover, ...],
     question: PairText,
     outputs: Outputs,
     noise: Noise | None = None,
-) -> str:
-    """A short paragraph, which goes by the noise where it was measured; sentences are separated by single spaces."""
-    layers = question.stack.layers
-    bits = np.nan_to_num(heads["jsd_bits"].astype(np.float64))
+) -> tuple[Claim, ...]:
+    """What the numbers say, the main thing first; it goes by the noise where that was measured."""
+    beyond = [Claim("More than noise?", sentence, "noise") for sentence in (noise.answers if noise else ())]
+    answers = [Claim("Answers", sentence, "outputs") for sentence in _answers(outputs)]
     if np.isnan(heads["jsd_bits"]).all():
-        return " ".join(["Nothing to compare: no token of this text sees another one.", *_answers(outputs)])
+        return Claim("Heads", "Nothing to compare: no token of this text sees another one.", "heads"), *answers
     if not movers:
         identical = "No head moved: the two models attend identically on this text."
-        return " ".join([identical, *(noise.answers if noise else ()), *_answers(outputs)])
-    sentences = [
-        *(noise.answers if noise else ()),
-        _concentration(bits),
-        _top(heads, layers.index(movers[0].layer), movers[0], question.key_tokens),
-        _layers(bits, layers),
-        _split(heads),
-        *_answers(outputs),
-    ]
-    return " ".join([*sentences, caution(noise)])
+        return Claim("Heads", identical, "heads"), *beyond, *answers
+    layers = question.stack.layers
+    bits = np.nan_to_num(heads["jsd_bits"].astype(np.float64))
+    first = movers[0]
+    return (
+        *beyond,
+        Claim("Heads", _concentration(bits), "heads"),
+        Claim("Moved most", _top(heads, layers.index(first.layer), first, question.key_tokens), "one-head", first.name),
+        *_crowd(movers[:TOP_MOVERS], question.key_tokens),
+        Claim("Sink or content", _split(heads, question.key_tokens), "layers"),
+        Claim("Layers", _layers(bits, layers), "layers"),
+        *answers,
+        Claim("Not to conclude", caution(noise), "noise"),
+    )
+
+
+def matter_claims(found: Patching) -> tuple[Claim, ...]:
+    """What swapping heads says of whether the change matters: the largest effect, and which heads matter or are idle."""
+    return tuple(Claim("Does it matter?", sentence, "patching") for sentence in found.answers[:3])
 
 
 def _concentration(bits: np.ndarray) -> str:
@@ -70,17 +106,45 @@ def _concentration(bits: np.ndarray) -> str:
 
 def _top(heads: dict[str, np.ndarray], row: int, mover: Mover, tokens: tuple[Token, ...]) -> str:
     def part(change: tuple[int, float]) -> str:
-        return f"{named(tokens, change[0])} ({change[1]:+.2f})"
+        kind = "the sink " if tokens[change[0]].sink else ""
+        return f"{kind}{named(tokens, change[0])} ({change[1]:+.2f})"
 
     multiple = heads["floor_multiple"][row, mover.head]
     digits = ",.0f" if multiple >= 10 else ".2g"
     times = "" if np.isnan(multiple) else f", {multiple:{digits}} times what a random change gives"
-    size = f"{mover.name} moved most ({heads['jsd_bits'][row, mover.head]:.2g} bits{times})"
+    size = f"{mover.name} moved most ({heads['jsd_bits'][row, mover.head]:.2g} bits of at most 1{times})"
     if not (mover.lost and mover.gained):
         return f"{size}."
     if mover.gained[0][1] < SPREAD * -mover.lost[0][1]:
         return f"{size}: on average away from {part(mover.lost[0])}, spread over many tokens."
     return f"{size}: on average away from {part(mover.lost[0])}, towards {part(mover.gained[0])}."
+
+
+def _crowd(movers: tuple[Mover, ...], tokens: tuple[Token, ...]) -> list[Claim]:
+    """Which token lost most in how many of the heads that moved most, and which gained most; nothing of a single head."""
+    moved = [mover for mover in movers if mover.lost and mover.gained]
+    if len(moved) < 2:
+        return []
+    lost, losers = _commonest([mover.lost for mover in moved])
+    gained, gainers = _commonest([mover.gained for mover in moved])
+    sentence = (
+        f"Of the {len(moved)} heads that moved most, {losers} lost most on {_kind(tokens, lost)} and {gainers} gained most "
+        f"on {_kind(tokens, gained)}."
+    )
+    return [Claim("From and to", sentence, "movers")]
+
+
+def _commonest(changes: list[Masses]) -> tuple[int, int]:
+    """The key that comes first most often, by the larger mass where several do, and how often."""
+    found: dict[int, list[float]] = {}
+    for (key, size), *_ in changes:
+        found.setdefault(key, []).append(abs(size))
+    key = max(found, key=lambda key: (len(found[key]), sum(found[key])))
+    return key, len(found[key])
+
+
+def _kind(tokens: tuple[Token, ...], at: int) -> str:
+    return f"the sink {named(tokens, at)}" if tokens[at].sink else named(tokens, at)
 
 
 def named(tokens: tuple[Token, ...], at: int) -> str:
@@ -114,10 +178,18 @@ def _layers(bits: np.ndarray, layers: tuple[int, ...]) -> str:
     )
 
 
-def _split(heads: dict[str, np.ndarray]) -> str:
-    total = float(np.nansum(heads["jsd_bits"]))
-    share = float(np.nansum(heads["content_bits"])) / total
-    return f"{share:.0%} of the change is between content tokens, the rest moves mass to, from or among sink tokens."
+def _split(heads: dict[str, np.ndarray], tokens: tuple[Token, ...]) -> str:
+    """How much of the change is between content tokens; what sinks are, and how much of all attention they hold."""
+    share = float(np.nansum(heads["content_bits"])) / float(np.nansum(heads["jsd_bits"]))
+    sinks = [at for at, token in enumerate(tokens) if token.sink]
+    if not sinks:
+        return "All of the change is between content tokens: this text has no sink, where unused attention would rest."
+    held = [float(np.nanmean(heads[f"sink_mass_{side}"])) for side in ("base", "tuned")]
+    return (
+        f"{share:.0%} of the change is between content tokens; the rest moves attention to, from or among sinks (tokens "
+        f"such as {named(tokens, sinks[0])}, where unused attention rests: {held[0]:.0%} of all in the base, {held[1]:.0%} "
+        "in the tuned model)."
+    )
 
 
 def _answers(outputs: Outputs) -> list[str]:

@@ -54,7 +54,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
     local = page_policy(loopback, os.environ)
     with gr.Blocks(title="attncompare", analytics_enabled=False, delete_cache=CACHE_SECONDS) as demo:
         states = States()
-        header(states, local)
+        header(states, local, demo.load)
         with gr.Tabs(overflow_behavior="wrap"):
             changed_tab(states, local)
             flow_tab(states, local)

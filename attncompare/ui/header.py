@@ -1,17 +1,21 @@
-"""Which pair, which text? The form at the top, its progress, and the verdict below it."""
+"""The question at the top of the page, its progress, and the verdict below it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from attncompare.analyses.noise import Noise
-from attncompare.attention import AttentionKind
+from attncompare.analyses.patching import Patching
+from attncompare.attention import AttentionKind, head_name
 from attncompare.models.checkpoint import LocalRule
+from attncompare.ui import gallery
 from attncompare.ui.failures import failure
-from attncompare.ui.files import examples
-from attncompare.ui.options import options_form
+from attncompare.ui.files import examples, script
+from attncompare.ui.form import Form, form
+from attncompare.ui.link import Link, parameters, parse
 from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
 from attncompare.ui.states import States
@@ -26,29 +30,28 @@ AT_ONCE = 8
 TITLE = """<header><h1>attncompare</h1>
 <p>What fine-tuning did to attention: two checkpoints, one text, every head.</p></header>"""
 
+LINK = """<div class="link"><button type="button" id="copy-link">Copy link</button>
+<span class="said" role="status"></span></div>"""
+"""What is on the screen as an address; hidden until there is an answer."""
+
 KINDS: list[tuple[str, AttentionKind]] = [
     ("Encoder: the text over itself", "self"),
     ("Decoder: the target over itself", "decoder"),
     ("Cross: the target over the text", "cross"),
 ]
 
-SHORTCUTS = """document.addEventListener('keydown', event => {
-  const compare = document.querySelector('#compare')
-  if ((event.ctrlKey || event.metaKey) && event.key === 'Enter' && compare && !compare.disabled) compare.click()
-})
-document.addEventListener('click', event => {
-  if (event.target.closest?.('.tab-link')) document.querySelector('#tab-real-button').click()
-})"""
-"""Ctrl+Enter and Cmd+Enter compare from anywhere on the page (gradio's own text box knows Enter alone), and the link in
-the verdict opens the tab that measures a yardstick."""
+TEXTLESS = "This link brings no text: it was too long for an address. Type or paste it, and press Compare."
 
 _BUSY = (gr.update(interactive=False), gr.update(interactive=True))
 _IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 _KEPT = gr.skip()
+_FORM, _SHOWN = 12, 9
+"""Fields of the form, and outputs of a question."""
 
 
 def run(local: LocalRule, base: str, tuned: str, text: str, *options: Any) -> Iterator[tuple[Any, ...]]:
-    """Compare, telling what is being done: updates of answer, yardstick, status, verdict, kind, shorten, compare and cancel.
+    """Compare, telling what is being done: updates of answer, yardstick, status, verdict, link, kind, shorten, compare and
+    cancel.
 
     An error leaves the answer, the verdict and everything typed as they are.
     """
@@ -62,27 +65,70 @@ def switch(local: LocalRule, answer: Answer | None, kind: AttentionKind) -> Iter
         yield from _answered(local, lambda: answer.question.about(kind), back)
 
 
-def _answered(local: LocalRule, ask: Callable[[], Question], back: Any) -> Iterator[tuple[Any, ...]]:
-    """Ask and show the answer; ``back`` is the update of the kind of attention after an error."""
+def arrive(local: LocalRule, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    """What the address of the page asks for: updates of base, tuned, text and options, then as :func:`run`."""
+    try:
+        link = parse(request.query_params)
+    except Exception as error:
+        failed = failure(error)
+        yield from _filled([(_KEPT, _KEPT, error_html(failed.sentence), *(_KEPT,) * (_SHOWN - 3))])
+        raise failed.toast() from None
+    if link is None or not (link.base or link.tuned or link.text):
+        yield (_KEPT,) * (_FORM + _SHOWN)  # a generator that gives nothing would empty the form
+        return
+    fields = (link.base, link.tuned, link.text or _KEPT, *link.options)
+    if not link.text:
+        yield *fields, _KEPT, _KEPT, note_html(TEXTLESS), *(_KEPT,) * (_SHOWN - 3)
+        return
+    yield *fields, *(_KEPT,) * _SHOWN
+    yield from _filled(_answered(local, lambda: _asked(link), _KEPT, link.head))
+
+
+def _asked(link: Link) -> Question:
+    return question(link.base, link.tuned, link.text, typed_reading(*link.options))
+
+
+def _filled(steps: Any) -> Iterator[tuple[Any, ...]]:
+    """The steps of a question, with a form that stays as it is."""
+    for step in steps:
+        yield *(_KEPT,) * _FORM, *step
+
+
+def _answered(
+    local: LocalRule, ask: Callable[[], Question], back: Any, head: tuple[int, int] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Ask and show the answer; ``back`` is the update of the kind of attention after an error, ``head`` the one to open."""
 
     def busy(step: Step) -> tuple[Any, ...]:
-        return _KEPT, _KEPT, progress_html(step), _KEPT, _KEPT, gr.update(visible=False), *_BUSY
+        return _KEPT, _KEPT, progress_html(step), _KEPT, _KEPT, _KEPT, gr.update(visible=False), *_BUSY
 
     yield busy(Step("starting"))
     try:
         asked = ask()
         answer = yield from follow(lambda progress: ask_comparison(asked, local, progress), busy)
-        yield answer, None, "", verdict_html(answer.comparison), kinds(answer), _KEPT, *_IDLE
+        answer, status = opened(answer, head)
+        said = verdict_html(answer.comparison)
+        yield answer, None, status, said, parameters(answer), kinds(answer), _KEPT, *_IDLE
     except Exception as error:
         failed = failure(error)
         offer = gr.update(visible=isinstance(error, TooLong))
-        yield _KEPT, _KEPT, error_html(failed.sentence), _KEPT, back, offer, *_IDLE
+        yield _KEPT, _KEPT, error_html(failed.sentence), _KEPT, _KEPT, back, offer, *_IDLE
         raise failed.toast() from None
 
 
-def judge(answer: Answer | None, yardstick: Noise | None) -> Any:
-    """The verdict again, once there is a yardstick."""
-    return gr.skip() if answer is None else verdict_html(answer.beside(yardstick))
+def opened(answer: Answer, head: tuple[int, int] | None) -> tuple[Answer, str]:
+    """The answer with the head that a link asks for, and a status that says so where there is no such head."""
+    if head is None:
+        return answer, ""
+    found = answer.comparison
+    if head[0] in found.layers and head[1] < found.metric("jsd_bits").shape[1]:
+        return replace(answer, opened=head), ""
+    return answer, note_html(f"The link asks for {head_name(*head)}, which these models do not have.")
+
+
+def judge(answer: Answer | None, yardstick: Noise | None, patching: Patching | None) -> Any:
+    """The verdict again, once there is a yardstick, or heads were swapped."""
+    return gr.skip() if answer is None else verdict_html(answer.beside(yardstick), patching)
 
 
 def kinds(answer: Answer) -> Any:
@@ -115,77 +161,56 @@ def cancelled(answer: Answer | None) -> tuple[Any, ...]:
     return note_html("Cancelled. What was compared before is still below."), back, *_IDLE
 
 
-def header(states: States, local: LocalRule) -> None:
-    """The form; what it is answered goes into ``states``."""
-    answer, yardstick = states.answer, states.noise
-    gr.HTML(TITLE, js_on_load=SHORTCUTS, elem_id="title")
-    base, tuned, text = _fields()
-    options = options_form()
-    chosen, cancel, compare = _actions()
+def header(states: States, local: LocalRule, load: Callable[..., Any]) -> None:
+    """The form; what it is answered goes into ``states``. ``load`` is the event of a page that has just been opened."""
+    gr.HTML(TITLE, elem_id="title")
+    asked = form()
     status = gr.HTML(elem_id="status")
     offer = gr.Button("Shorten the text to what fits", visible=False, elem_id="shorten", size="md")
     verdict = gr.HTML(EMPTY, elem_id="verdict")
+    link = gr.HTML(html_template=LINK, js_on_load=script("page"), apply_default_css=False, elem_id="link")
     kind = gr.Radio(
         KINDS, value="self", label="Attention of", visible=False, interactive=True, elem_id="kind", container=False
     )
+    answer, yardstick, patching = states.answer, states.noise, states.patching
+    shown = [answer, yardstick, status, verdict, link, kind, offer, asked.compare, asked.cancel]
+    _asks(asked, local, load, status, offer, kind, answer, shown)
+    _fills(asked, status)
+    gr.on([yardstick.change, patching.change], judge, [answer, yardstick, patching], verdict, **DRAWING)
 
-    asking = [base, tuned, text, *options]
-    shown = [answer, yardstick, status, verdict, kind, offer, compare, cancel]
+
+def _asks(
+    asked: Form,
+    local: LocalRule,
+    load: Callable[..., Any],
+    status: gr.HTML,
+    offer: gr.Button,
+    kind: gr.Radio,
+    answer: gr.State,
+    shown: list[Any],
+) -> None:
+    """Everything that asks a question, and what stops it."""
     at_once: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": AT_ONCE, **PRIVATE}
-    chosen.click(lambda sample: sample[0], chosen, text, queue=False, **PRIVATE)
-    asked = gr.on(
-        [compare.click, text.submit, base.submit, tuned.submit], partial(run, local), asking, shown, **at_once
-    )
+    buttons = [asked.compare, asked.cancel]
+    submits = [asked.compare.click, asked.text.submit, asked.base.submit, asked.tuned.submit]
+    typed = gr.on(submits, partial(run, local), asked.asking, shown, **at_once)
     switched = kind.input(partial(switch, local), [answer, kind], shown, **at_once)
-    switched.success(lambda kind: kind, kind, options[-1], queue=False, **PRIVATE)  # the next Compare asks the same
-    cut = offer.click(partial(shorten, local), asking, [text, status, offer, compare, cancel], **at_once)
-    stops(cancel, [asked, switched, cut], cancelled, answer, [status, kind, compare, cancel])
-    yardstick.change(judge, [answer, yardstick], verdict, **DRAWING)
+    switched.success(
+        lambda kind: kind, kind, asked.options[-1], queue=False, **PRIVATE
+    )  # the next Compare asks the same
+    cut = offer.click(partial(shorten, local), asked.asking, [asked.text, status, offer, *buttons], **at_once)
+
+    def arriving(request: gr.Request) -> Iterator[tuple[Any, ...]]:  # gradio finds no request in the hints of a partial
+        yield from arrive(local, request)
+
+    arrived = load(arriving, None, [*asked.asking, *shown], **at_once)
+    stops(asked.cancel, [typed, switched, cut, arrived], cancelled, answer, [status, kind, *buttons])
 
 
-def _fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
-    """Base, tuned and text."""
-    with gr.Group(elem_classes=["form-card"]):
-        with gr.Row():
-            base = gr.Textbox(
-                label="Base",
-                placeholder="empty: all-MiniLM-L6-v2, embedded",
-                info="Hub id: org/name or org/name@revision. Empty: the tuned adapter's own.",
-                max_lines=1,
-                elem_id="base",
-            )
-            tuned = gr.Textbox(
-                label="Tuned",
-                placeholder="empty: movie sentiment LoRA, embedded",
-                info="Hub id of a checkpoint or an adapter tuned from the base.",
-                max_lines=1,
-                elem_id="tuned",
-            )
-        text = gr.Textbox(
-            label="Text",
-            info="Both models read it. Enter compares; text of several lines can be pasted.",
-            value=examples()[0]["text"],
-            placeholder="Type or paste a text",
-            lines=1,
-            max_lines=8,
-            elem_id="text",
-        )
-    return base, tuned, text
-
-
-def _actions() -> tuple[gr.Dataset, gr.Button, gr.Button]:
-    """Texts to try, cancel and compare."""
-    samples = examples()
-    with gr.Row(elem_classes=["actions"]):
-        chosen = gr.Dataset(
-            label="Texts to try",
-            components=[gr.Textbox(render=False)],
-            samples=[[sample["text"]] for sample in samples],
-            sample_labels=[sample["title"] for sample in samples],
-            type="values",
-            elem_id="examples",
-            scale=4,
-        )
-        cancel = gr.Button("Cancel", interactive=False, elem_id="cancel", min_width=110, scale=0)
-        compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=150, scale=0)
-    return chosen, cancel, compare
+def _fills(asked: Form, status: gr.HTML) -> None:
+    """Everything that fills the form."""
+    ids: list[Any] = [asked.base, asked.tuned]
+    at_once: dict[str, Any] = {"queue": False, **PRIVATE}
+    asked.samples.click(lambda number: examples()[number]["text"], asked.samples, asked.text, **at_once)
+    asked.pairs.click(gallery.choose, [asked.pairs, asked.text], [*ids, asked.text], **at_once)
+    asked.swap.click(gallery.swap, ids, [*ids, status], **at_once)

@@ -4,12 +4,13 @@ Tokens, ids and texts come from strangers: everything is escaped here and shown 
 which inserts it as it is. (A Handlebars ``{{value}}`` would not do: gradio evaluates its output as a template once more.)
 """
 
-import re
 from html import escape
 
 from attncompare.analyses.comparison import Comparison
-from attncompare.analyses.verdict import caution
+from attncompare.analyses.patching import Patching
+from attncompare.analyses.verdict import caution, matter_claims
 from attncompare.attention import Check
+from attncompare.ui.claims import claims_html, link_html, marked, reference
 from attncompare.ui.receipt import ALIGNED, label, receipt_html
 from attncompare.ui.work import Step
 
@@ -17,22 +18,16 @@ CAUTIONS = ("one text: test many before believing it", "attention is not an expl
 """True of every comparison of one text."""
 
 EMPTY = """
-<section class="verdict empty"><p class="lead"><strong>Nothing compared yet.</strong> Press Compare: both models read the
-text, and every attention head of the one is laid over the same head of the other.</p>
-<ul><li><b>What changed</b>: which heads moved, by how many bits, from which tokens to which; click a head to see it in
-both models.</li><li><b>Where it flows</b>: attention followed through all layers, before and after.</li>
-<li><b>How far it looks</b>: near, at middle distance or far.</li><li><b>What the output rests on</b>: the tokens that the
-answer depends on, beside those that attention looks at.</li><li><b>Does it matter</b>: heads swapped between the models, and
-the answer watched.</li><li><b>Is it real</b>: more than a random change of the same size would do, or not.</li></ul>
-<p class="aside">Ids left empty compare the pair that comes with this page: a small English encoder, and the same encoder
-tuned to tell good film reviews from bad ones. It needs no network.</p></section>
+<section class="verdict empty"><p class="lead"><strong>Which heads did the tuning move, and does it matter?</strong>
+Both models read the text above; every attention head of the one is laid over the same head of the other. Press
+<b>Compare</b>: the pair that comes with this page needs no download.</p>
+<ol class="ways"><li><b>What changed</b> which heads moved, from which tokens to which</li><li><b>Where it flows</b>
+attention through all layers</li><li><b>How far it looks</b> near or far</li><li><b>What the output rests on</b> words
+the answer needs</li><li><b>Does it matter</b> heads swapped, the answer watched</li><li><b>Is it real</b> more than a random
+change, or not</li></ol>
+<p class="aside">The embedded pair: a small English encoder, and the same encoder tuned to tell good film reviews from bad
+ones. Any two checkpoints of the hub can stand in their place.</p></section>
 """
-
-POINTER = 'The tab <button type="button" class="tab-link">Is it real</button> measures one.'
-"""Where a yardstick is to be had; :mod:`attncompare.ui.header` makes the link open the tab."""
-
-_HEAD = re.compile(r"\bL\d+\.H\d+\b")
-_QUOTED = re.compile("‘(.+?)’")
 
 
 def progress_html(step: Step) -> str:
@@ -55,25 +50,41 @@ def error_html(text: str) -> str:
     return f'<div class="status error" role="alert">{escape(text)}</div>'
 
 
-def verdict_html(comparison: Comparison) -> str:
-    """The verdict, its first sentence emphasised, and the receipt."""
+def verdict_html(comparison: Comparison, patching: Patching | None = None) -> str:
+    """The verdict, its first sentence emphasised, what not to conclude, and the receipt."""
+    matters = matter_claims(patching) if patching is not None and _is_about(comparison, patching) else ()
     limits = caution(comparison.noise)
-    first, stop, rest = comparison.verdict.removesuffix(limits).partition(". ")
-    pointer = POINTER if comparison.noise is None else ""
-    aside = f'<p class="aside">{limits} {pointer}</p>' if comparison.verdict.endswith(limits) else ""
+    first, *rest = (claim for claim in comparison.claims if claim.sentence != limits)
     chips = [_chip(check) for check in comparison.checks]
     chips += [f'<li class="care">{escape(text)}</li>' for text in CAUTIONS]
-    lead = f'<p class="lead"><strong>{marked(first + stop.strip())}</strong> {marked(rest)}</p>'
+    lead = f'<p class="lead"><strong>{marked(first.sentence)}</strong>&nbsp;{reference(first)}</p>'
+    moved = len(comparison.claims) > len(rest) + 1  # else there is nothing that could be concluded wrongly
+    aside = _limits(comparison, limits, tested=bool(matters)) if moved else ""
     return (
-        f'<section class="verdict">{lead}{aside}'
+        f'<section class="verdict">{lead}{claims_html((*rest, *matters))}{aside}'
         f'<ul class="chips" aria-label="checks and cautions">{"".join(chips)}</ul>{receipt_html(comparison)}</section>'
     )
 
 
-def marked(text: str) -> str:
-    """Escaped text with heads and tokens set off; a token's own direction marks end with it."""
-    heads = _HEAD.sub(lambda found: f"<b>{found[0]}</b>", escape(text, quote=False))
-    return _QUOTED.sub(lambda found: f"‘<bdi>{found[1]}</bdi>’", heads)
+def _is_about(comparison: Comparison, patching: Patching) -> bool:
+    """Whether heads were swapped on what was compared; what was found about an earlier text may still be on its way out."""
+    source = patching.source
+    asked = (comparison.base, comparison.tuned, comparison.text, comparison.reading, comparison.about)
+    return asked == (source.base, source.tuned, source.text, source.reading, patching.about)
+
+
+def _limits(comparison: Comparison, limits: str, *, tested: bool) -> str:
+    """What not to conclude, and where what is missing can be found out."""
+    asking = []
+    if comparison.noise is None:
+        asking.append(f"Is it more than noise? {link_html('real', 'yardstick', 'measure')}")
+    if not tested and comparison.outputs.kind != "none":
+        asking.append(f"Does it matter? {link_html('matters', 'swap', 'test')}")
+    check = link_html("matters", "swap", "Does it matter")
+    return (
+        f'<div class="limits"><p>{escape(limits)} {" · ".join(asking)}</p><p class="warning"><b>High attention is not an '
+        f"explanation:</b> a head that moved far may move nothing in the answer. {check} puts it to the test.</p></div>"
+    )
 
 
 def _chip(check: Check) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 import attncompare
 from attncompare.analyses import blocks
 from attncompare.analyses.comparison import Comparison, compare
+from attncompare.analyses.verdict import Claim
 from attncompare.errors import BadInput, TraceGone, UnsupportedModel
 from attncompare.metrics import COLUMNS, DELTAS, METRICS
 from attncompare.models import traces
@@ -265,7 +266,8 @@ def test_step_0_of_the_training_equals_the_base_exactly() -> None:
 
 def test_a_notebook_shows_the_verdict_with_its_tokens_escaped(embedded_pair) -> None:
     result = compare(embedded_pair, FILM)
-    shown = dataclasses.replace(result, verdict="‘<script>’ moved & more")._repr_html_()
+    hostile = Claim("Heads", "‘<script>’ moved & more", "heads")
+    shown = dataclasses.replace(result, claims=(hostile,))._repr_html_()
     assert "<script" not in shown
     assert "‘&lt;script&gt;’ moved &amp; more" in shown
 

@@ -161,7 +161,7 @@ def comparison(
         rollout=None,
         rollout_omitted=None,
         checks=(),
-        verdict="",
+        claims=(),
         _question=object.__new__(PairText),  # no picture may look at it
         noise=measured,
     )
