@@ -13,11 +13,11 @@ from attncompare.analyses.verdict import caution
 from attncompare.metrics.floor import FEWEST_DRAWS
 from attncompare.models import embedded
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report.receipt import yardstick as measured_by
 from attncompare.ui.failures import failure
 from attncompare.ui.files import numbers, shown, table
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise
-from attncompare.ui.receipt import yardstick as measured_by
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN

@@ -4,17 +4,13 @@ Tokens, ids and texts come from strangers: everything is escaped here and shown 
 which inserts it as it is. (A Handlebars ``{{value}}`` would not do: gradio evaluates its output as a template once more.)
 """
 
-import re
 from html import escape
 
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.verdict import caution
-from attncompare.attention import Check
-from attncompare.ui.receipt import ALIGNED, label, receipt_html
+from attncompare.report.receipt import receipt_html
+from attncompare.report.words import chips, marked
 from attncompare.ui.work import Step
-
-CAUTIONS = ("one text: test many before believing it", "attention is not an explanation")
-"""True of every comparison of one text."""
 
 EMPTY = """
 <section class="verdict empty"><p class="lead"><strong>Nothing compared yet.</strong> Press Compare: both models read the
@@ -30,9 +26,6 @@ tuned to tell good film reviews from bad ones. It needs no network.</p></section
 
 POINTER = 'The tab <button type="button" class="tab-link">Is it real</button> measures one.'
 """Where a yardstick is to be had; :mod:`attncompare.ui.header` makes the link open the tab."""
-
-_HEAD = re.compile(r"\bL\d+\.H\d+\b")
-_QUOTED = re.compile("‘(.+?)’")
 
 
 def progress_html(step: Step) -> str:
@@ -61,25 +54,7 @@ def verdict_html(comparison: Comparison) -> str:
     first, stop, rest = comparison.verdict.removesuffix(limits).partition(". ")
     pointer = POINTER if comparison.noise is None else ""
     aside = f'<p class="aside">{limits} {pointer}</p>' if comparison.verdict.endswith(limits) else ""
-    chips = [_chip(check) for check in comparison.checks]
-    chips += [f'<li class="care">{escape(text)}</li>' for text in CAUTIONS]
     lead = f'<p class="lead"><strong>{marked(first + stop.strip())}</strong> {marked(rest)}</p>'
     return (
-        f'<section class="verdict">{lead}{aside}'
-        f'<ul class="chips" aria-label="checks and cautions">{"".join(chips)}</ul>{receipt_html(comparison)}</section>'
+        f'<section class="verdict">{lead}{aside}{chips(comparison)}{receipt_html(comparison)}</section>'
     )
-
-
-def marked(text: str) -> str:
-    """Escaped text with heads and tokens set off; a token's own direction marks end with it."""
-    heads = _HEAD.sub(lambda found: f"<b>{found[0]}</b>", escape(text, quote=False))
-    return _QUOTED.sub(lambda found: f"‘<bdi>{found[1]}</bdi>’", heads)
-
-
-def _chip(check: Check) -> str:
-    if check.name == ALIGNED and not check.passed:
-        return f'<li class="care" title="{escape(check.detail)}">tokens differ: compared by what they share</li>'
-    kind = "care" if check.is_note else "good" if check.passed else "bad"
-    mark = "" if check.is_note else "✓ " if check.passed else "✗ "
-    words = check.detail if check.is_note else label(check)
-    return f'<li class="{kind}" title="{escape(check.detail)}">{mark}<bdi>{escape(words)}</bdi></li>'
