@@ -55,15 +55,20 @@ def python(comparison: Comparison, findings: Findings, reading: Reading | None =
 
 def shell(comparison: Comparison, findings: Findings, reading: Reading | None = None) -> str:
     """Commands that write the same to files, the report first."""
-    asked = _asked(comparison, findings)
     pair = [] if _is_embedded(comparison) else ["--base", _spec(comparison.base), "--tuned", _spec(comparison.tuned)]
-    shared = [*pair, "--text", comparison.text, *_flags(as_read(comparison, reading))]
-    parts = [word for function, _ in asked.values() for word in ("--measure", function.replace("_", "-"))]
-    lines = [["report", *shared, *(parts or ["--measure", "nothing"])]]
+    read = _flags(as_read(comparison, reading))
+
+    def line(command: str, own: list[str]) -> str:
+        start = shlex.join(["attncompare", command, *pair])
+        return f'{start} --text "$text" {shlex.join([*read, *own, "--out", "out/"])}'
+
+    asked = _asked(comparison, findings)
+    parts = ",".join(function.replace("_", "-") for function, _ in asked.values())
+    lines = [line("report", ["--measure", parts or "nothing"])]
     for function, options in asked.values():
         own = [word for key, value in options.items() for word in _option(function, key, value)]
-        lines.append(["compare" if function == "noise" else function.replace("_", "-"), *shared, *own])
-    return "\n".join(shlex.join(["attncompare", *words, "--out", "out/"]) for words in lines)
+        lines.append(line("compare" if function == "noise" else function.replace("_", "-"), own))
+    return "\n".join([f"text={shlex.quote(comparison.text)}", *lines])
 
 
 def _asked(comparison: Comparison, findings: Findings) -> dict[str, tuple[str, dict[str, Any]]]:

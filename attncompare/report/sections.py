@@ -7,9 +7,10 @@ from html import escape
 from attncompare import plots
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.routes import Routes
-from attncompare.analyses.verdict import caution, named
+from attncompare.analyses.verdict import caution, listing, named
 from attncompare.attention import Progress
 from attncompare.errors import AttnCompareError
+from attncompare.metrics import METRICS
 from attncompare.report import numbers
 from attncompare.report.findings import Findings
 from attncompare.report.pictures import figure_html
@@ -61,14 +62,28 @@ def sections(comparison: Comparison, findings: Findings, tell: Progress) -> Iter
 
 
 def _changed(comparison: Comparison, findings: Findings) -> str:
-    pictures = (
+    pictures = _pictures(
         figure_html(plots.heads(comparison), plots.heads_alt(comparison)),
         figure_html(plots.layers(comparison), plots.layers_alt(comparison)),
         figure_html(plots.movers(comparison), plots.movers_alt(comparison)),
     )
     tables = folded("Numbers: the heads that moved most", numbers.movers(comparison))
     every = folded("Numbers: every head, every metric", numbers.all_heads(comparison))
-    return f"{''.join(pictures)}{tables}{every}{_heads(comparison, findings)}"
+    return f"{_most(comparison)}{pictures}{tables}{every}{_heads(comparison, findings)}"
+
+
+def _most(comparison: Comparison) -> str:
+    """Which heads moved most, in a sentence, and what that is measured in."""
+    bits = comparison.metric("jsd_bits")
+    most = [
+        f"{one.name} ({bits[comparison.layers.index(one.layer), one.head]:.2g} bits)"
+        for one in comparison.movers[:HEADS]
+    ]
+    first = f"{listing(most)} moved most of {bits.size} heads." if most else "No head moved."
+    metric = METRICS["jsd_bits"]
+    return (
+        f"{answers_html([first])}{_reading(f'{metric.title} in {metric.unit}: {metric.reading} ({metric.citation})')}"
+    )
 
 
 def _heads(comparison: Comparison, findings: Findings) -> str:
@@ -130,14 +145,14 @@ def _distance(findings: Findings) -> str:
 def _rests(findings: Findings) -> str:
     parts = ""
     if found := findings.attribution:
-        pictures = (
+        pictures = _pictures(
             figure_html(plots.attribution(found), plots.attribution_alt(found)),
             figure_html(plots.overlay(found), plots.overlay_alt(found)),
             figure_html(plots.agreement(found), plots.agreement_alt(found)),
         )
         notes = notes_html((asked_about(found.readout), found.how, *found.notes))
         tables = folded("Numbers: tokens, and heads that agree", numbers.attribution(found), numbers.agreement(found))
-        parts += f"<h3>Attribution beside attention</h3>{answers_html(found.answers)}{notes}{''.join(pictures)}{tables}"
+        parts += f"<h3>Attribution beside attention</h3>{answers_html(found.answers)}{notes}{pictures}{tables}"
     if faithful := findings.erasure:
         picture = figure_html(plots.erasure(faithful), plots.erasure_alt(faithful))
         notes = notes_html((asked_about(faithful.readout), *faithful.notes))
@@ -156,15 +171,13 @@ def _rests(findings: Findings) -> str:
 def _matters(findings: Findings) -> str:
     parts = ""
     if swapped := findings.patching:
-        pictures = (
+        pictures = _pictures(
             figure_html(plots.scatter(swapped), plots.scatter_alt(swapped)),
             figure_html(plots.patching(swapped), plots.patching_alt(swapped)),
         )
         notes = notes_html((asked_about(swapped.readout), *swapped.notes))
         table = folded("Numbers: the heads that matter most", numbers.patching(swapped))
-        parts += (
-            f"<h3>Heads swapped between the models</h3>{answers_html(swapped.answers)}{notes}{''.join(pictures)}{table}"
-        )
+        parts += f"<h3>Heads swapped between the models</h3>{answers_html(swapped.answers)}{notes}{pictures}{table}"
     if off := findings.ablation:
         picture = figure_html(plots.ablation(off), plots.ablation_alt(off))
         notes = notes_html((asked_about(off.readout), *off.notes))
@@ -181,6 +194,11 @@ def _real(findings: Findings) -> str:
     notes = notes_html((caution(found), f"Measured by: {yardstick(found)}.", *found.notes))
     table = folded("Numbers: the heads that moved most beside their floors", numbers.noise(found))
     return f"{answers_html(found.answers)}{notes}{picture}{table}"
+
+
+def _pictures(*figures: str) -> str:
+    """Side by side where the page is wide enough."""
+    return f'<div class="pictures">{"".join(figures)}</div>'
 
 
 def _reading(text: str) -> str:

@@ -55,6 +55,4 @@ def verdict_html(comparison: Comparison) -> str:
     pointer = POINTER if comparison.noise is None else ""
     aside = f'<p class="aside">{limits} {pointer}</p>' if comparison.verdict.endswith(limits) else ""
     lead = f'<p class="lead"><strong>{marked(first + stop.strip())}</strong> {marked(rest)}</p>'
-    return (
-        f'<section class="verdict">{lead}{aside}{chips(comparison)}{receipt_html(comparison)}</section>'
-    )
+    return f'<section class="verdict">{lead}{aside}{chips(comparison)}{receipt_html(comparison)}</section>'
