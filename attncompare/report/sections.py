@@ -110,20 +110,26 @@ def _flow(comparison: Comparison) -> str:
         "residual path. It shows where information can come from; values and feed-forward layers are left out. (Abnar & "
         "Zuidema 2020, Quantifying attention flow in transformers)"
     )
-    return _routes(found, about, "of its rollout")
+    return _routes(found, about)
 
 
-def _routes(found: Routes, about: str, share: str) -> str:
-    gain, loss = (divmod(int(at), found.delta.shape[1]) for at in (found.delta.argmax(), found.delta.argmin()))
+def route_answers(found: Routes) -> tuple[str, ...]:
+    """Where most was gained and lost, in a sentence each."""
+    share = "of its rollout" if found.mixer == "rollout" else "of what it is given"
 
-    def link(at: tuple[int, int], verb: str) -> str:
-        row, token = at
+    def link(at: int, verb: str) -> str:
+        row, token = divmod(at, found.delta.shape[1])
         output, source = named(found.tokens, found.queries[row]), named(found.tokens, token)
-        return f"{output} {verb} most from {source}: {found.base[at]:.1%} {share} before, {found.tuned[at]:.1%} after."
+        before, after = found.base[row, token], found.tuned[row, token]
+        return f"{output} {verb} most from {source}: {before:.1%} {share} before tuning, {after:.1%} after."
 
-    said = answers_html((link(gain, "gained"), link(loss, "lost")))
+    return link(int(found.delta.argmax()), "gained"), link(int(found.delta.argmin()), "lost")
+
+
+def _routes(found: Routes, about: str) -> str:
     picture = figure_html(plots.rollout(found), plots.rollout_alt(found))
-    return f"{said}{_reading(about)}{picture}{folded('Numbers: the shares that changed most', numbers.routes(found))}"
+    table = folded("Numbers: the shares that changed most", numbers.routes(found))
+    return f"{answers_html(route_answers(found))}{_reading(about)}{picture}{table}"
 
 
 def _distance(findings: Findings) -> str:
@@ -164,7 +170,7 @@ def _rests(findings: Findings) -> str:
             "multiplied through the layers: unlike rollout it sees values and feed-forward layers. (Mohebbi et al. 2023, "
             "Quantifying context mixing in transformers)"
         )
-        parts += f"<h3>What the tokens give each other</h3>{_routes(given, about, 'of what it is given')}"
+        parts += f"<h3>What the tokens give each other</h3>{_routes(given, about)}"
     return parts
 
 
