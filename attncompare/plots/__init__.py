@@ -3,7 +3,7 @@
 from attncompare.plots.ablation import ablation, ablation_alt
 from attncompare.plots.agreement import agreement, agreement_alt
 from attncompare.plots.attribution import attribution, attribution_alt
-from attncompare.plots.canvas import png, svg
+from attncompare.plots.canvas import png, svg, webp
 from attncompare.plots.cells import heads_cell
 from attncompare.plots.erasure import erasure, erasure_alt
 from attncompare.plots.grid import heads, heads_alt
@@ -49,4 +49,5 @@ __all__ = [
     "scatter",
     "scatter_alt",
     "svg",
+    "webp",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -100,17 +101,31 @@ def png(figure: Figure) -> bytes:
 
     A natural pixel of the picture is a pixel of the layout (see :func:`attncompare.plots.heads_cell`).
     """
+    buffer = BytesIO()
+    _image(figure).save(buffer, "png", compress_level=4, dpi=(figure.dpi, figure.dpi))
+    return buffer.getvalue()
+
+
+def webp(figure: Figure) -> bytes:
+    """The same pixels as :func:`png` in lossless WebP, a third as large: for pages that carry their pictures inside."""
+    buffer = BytesIO()
+    _image(figure).save(buffer, "webp", lossless=True, method=4)
+    return buffer.getvalue()
+
+
+def _image(figure: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     size = canvas.get_width_height()
-    image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
-    buffer = BytesIO()
-    image.save(buffer, "png", compress_level=4, dpi=(figure.dpi, figure.dpi))
-    return buffer.getvalue()
+    return Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
 
 
 def svg(figure: Figure) -> bytes:
     """The figure as SVG bytes: letters as outlines, so that it looks the same everywhere; maps as images inside."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="svg", dpi=figure.dpi, metadata={"Date": None})
+    buffer, dpi = BytesIO(), figure.dpi
+    # Not savefig: a user's savefig settings (a tight box, another dpi) are for other figures.
+    try:
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    finally:
+        figure.dpi = dpi  # print_svg leaves it at the 72 points of an SVG's inch
     return buffer.getvalue()

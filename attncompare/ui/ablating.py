@@ -9,14 +9,14 @@ import gradio as gr
 from attncompare import plots
 from attncompare.analyses.ablation import Ablation
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report import numbers
+from attncompare.report.tables import folded
 from attncompare.ui.causes import ask_ablation
 from attncompare.ui.files import shown
 from attncompare.ui.on_demand import (
     BACKWARDS,
     IDLE,
-    both_files,
     controls,
-    downloads,
     estimated,
     findings_html,
     run,
@@ -25,6 +25,7 @@ from attncompare.ui.on_demand import (
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import MOST_REFERENCES, referred, sought
 from attncompare.ui.states import States
+from attncompare.ui.taking import take_row, whole
 from attncompare.ui.theme import PICTURE, PRIVATE
 
 HOW = [("Nothing", "zero"), ("Its mean", "mean"), ("The mean of all values", "uniform")]
@@ -51,7 +52,7 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
 def ablate(
     local: LocalRule, answer: Answer | None, wanted: str, against: str, how: str, lines: str | None
 ) -> Iterator[tuple[Any, ...]]:
-    """Switch heads off: updates of findings, picture and two files, then as :func:`attncompare.ui.on_demand.run`.
+    """Switch heads off: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers.
 
     ``lines`` are texts that the mean is over, one a line.
     """
@@ -62,16 +63,16 @@ def ablate(
                 answer.question, local, progress, sought(wanted, against), how, referred(texts)
             ),
             show,
-            4,
+            3,
         )
 
 
 def show(found: Ablation) -> tuple[Any, ...]:
-    """Updates of findings, grids and two files."""
+    """Updates of findings, grids and numbers."""
     return (
         findings_html(found.answers, found.notes, found.readout),
         shown("ablation", plots.ablation(found), plots.ablation_alt(found)),
-        *both_files("ablation", found),
+        folded("Numbers: the heads that are needed most", numbers.ablation(found)),
     )
 
 
@@ -93,9 +94,10 @@ def ablating_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: 
     with gr.Column(visible=False) as results:
         said = gr.HTML(elem_id="ablation-answer")
         picture = gr.Image(elem_id="ablation", **PICTURE)
-        files = downloads("ablation.json", "ablation.csv")
+        take_row("ablation", whole("ablation", plots.ablation), [states.ablation])
+        table = gr.HTML(elem_id="ablation-numbers")
     how.input(lambda how: gr.update(visible=how == "mean"), how, references, queue=False, **PRIVATE)
     asking = [*fields, how, references]
     wired(
-        buttons, states.answer, states.ablation, partial(ablate, local), asking, [said, picture, *files], results, start
+        buttons, states.answer, states.ablation, partial(ablate, local), asking, [said, picture, table], results, start
     )

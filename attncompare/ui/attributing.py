@@ -6,15 +6,19 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 
 from attncompare import plots
 from attncompare.analyses.attribution import Attribution
+from attncompare.attention import head_name
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report import numbers
+from attncompare.report.tables import folded
 from attncompare.ui import one_head
 from attncompare.ui.causes import ask_attribution
 from attncompare.ui.erasing import ERASING
 from attncompare.ui.failures import shown_errors
-from attncompare.ui.files import numbers, shown, table
+from attncompare.ui.files import shown
 from attncompare.ui.on_demand import (
     BACKWARDS,
     IDLE,
@@ -22,9 +26,7 @@ from attncompare.ui.on_demand import (
     Controls,
     cancelled,
     controls,
-    downloads,
     estimated,
-    file,
     findings_html,
     run,
 )
@@ -32,6 +34,7 @@ from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
+from attncompare.ui.taking import Take, take_row, whole
 from attncompare.ui.theme import DRAWING, PICTURE, PRIVATE
 
 METHODS = [
@@ -88,19 +91,19 @@ def attribute(
     erasing: str,
     *over: Any,
 ) -> Iterator[tuple[Any, ...]]:
-    """Attribute: updates of the kept record, findings, choice of attention, pictures and files, then as :func:`run`."""
+    """Attribute: what :func:`run` gives, for findings, choice of attention, pictures and numbers."""
     if answer is not None:
         yield from run(
             lambda progress: ask_attribution(
                 answer.question, local, progress, sought(wanted, against), method, baseline, erasing
             ),
             lambda found: show(found, *over),
-            8,
+            7,
         )
 
 
 def show(found: Attribution, of: str, layer: int, head: int) -> tuple[Any, ...]:
-    """Updates of findings, choice of attention, three pictures and three files."""
+    """Updates of findings, choice of attention, three pictures, and numbers of tokens and of heads."""
     offered = [one for one in OVER if one[1] != "rollout" or found.looks["tuned"].rollout is not None]
     of = of if of in dict(offered).values() else "mean"
     return (
@@ -109,9 +112,8 @@ def show(found: Attribution, of: str, layer: int, head: int) -> tuple[Any, ...]:
         shown("attribution", plots.attribution(found), plots.attribution_alt(found)),
         lay_over(found, of, layer, head),
         shown("agreement", plots.agreement(found), plots.agreement_alt(found)),
-        file(numbers("attribution", found.to_dict())),
-        file(table("attribution", found.frame())),
-        file(table("attribution-heads", found.head_frame())),
+        folded("Numbers: the tokens", numbers.attribution(found)),
+        folded("Numbers: the heads that agree most", numbers.agreement(found)),
     )
 
 
@@ -120,8 +122,34 @@ def lay_over(found: Attribution | None, of: str, layer: int, head: int) -> Any:
     if found is None:
         return gr.skip()
     with shown_errors():
-        which: dict[str, Any] = {"of": of, "layer": layer, "head": head}
+        which = _which(of, layer, head)
         return shown(f"overlay-{of}", plots.overlay(found, **which), plots.overlay_alt(found, **which))
+
+
+def offer_overlay(found: Attribution | None, of: str, layer: int, head: int, _: str) -> Take | None:
+    """The overlay as it is chosen; a table of one head has its attention too."""
+    if found is None:
+        return None
+    which = _which(of, layer, head)
+
+    def frame() -> pd.DataFrame:
+        looks = {
+            side: look.heads[found.layers.index(layer), head] for side, look in found.looks.items() if of == "head"
+        }
+        return found.frame().assign(**{f"{head_name(layer, head)}_{side}": row for side, row in looks.items()})
+
+    return Take(f"overlay-{of}", lambda: plots.overlay(found, **which), frame, found.to_dict)
+
+
+def offer_agreement(found: Attribution | None, _: str) -> Take | None:
+    """How far each head agrees."""
+    if found is None:
+        return None
+    return Take("attribution-heads", lambda: plots.agreement(found), found.head_frame, found.to_dict)
+
+
+def _which(of: str, layer: int, head: int) -> dict[str, Any]:
+    return {"of": of, "layer": layer, "head": head}
 
 
 @dataclass(frozen=True)
@@ -134,12 +162,12 @@ class Results:
     over: tuple[gr.Radio, gr.Dropdown, gr.Dropdown]
     overlay: gr.Image
     agreement: gr.Image
-    files: list[gr.DownloadButton]
+    tables: tuple[gr.HTML, gr.HTML]
 
     @property
     def shown(self) -> list[Any]:
         """Outputs of :func:`show`."""
-        return [self.said, self.over[0], self.attribution, self.overlay, self.agreement, *self.files]
+        return [self.said, self.over[0], self.attribution, self.overlay, self.agreement, *self.tables]
 
 
 def _asking() -> tuple[list[Any], Controls]:
@@ -161,10 +189,12 @@ def _asking() -> tuple[list[Any], Controls]:
     return [method, baseline, erasing], controls("attribute", "Find what it rests on")
 
 
-def _results() -> Results:
+def _results(states: States) -> Results:
     with gr.Column(visible=False, elem_id="attribution-results") as column:
         said = gr.HTML(elem_id="attribution-answer")
         picture = gr.Image(elem_id="attribution", **PICTURE)
+        take_row("attribution", whole("attribution", plots.attribution), [states.attribution])
+        tokens = gr.HTML(elem_id="attribution-numbers")
         with gr.Row(elem_classes=["controls"], equal_height=False):
             of = gr.Radio(OVER, value="mean", label="Beside the attention of", elem_id="over", scale=3, min_width=320)
             layer = gr.Dropdown(
@@ -180,15 +210,17 @@ def _results() -> Results:
                 [("H0", 0)], value=0, label="Head", interactive=True, visible=False, elem_id="over-head", min_width=110
             )
         overlay = gr.Image(elem_id="overlay", **PICTURE)
+        take_row("attention beside attribution", offer_overlay, [states.attribution, of, layer, head])
         agreement = gr.Image(elem_id="agreement", **PICTURE)
-        files = downloads("attribution.json", "attribution.csv", "attribution-heads.csv")
-    return Results(column, said, picture, (of, layer, head), overlay, agreement, files)
+        take_row("agreement of heads", offer_agreement, [states.attribution])
+        heads = gr.HTML(elem_id="agreement-numbers")
+    return Results(column, said, picture, (of, layer, head), overlay, agreement, (tokens, heads))
 
 
 def attributing_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: LocalRule) -> None:
     """The part of the tab; ``fields`` say which answer is asked about."""
     how, buttons = _asking()
-    results = _results()
+    results = _results(states)
     answer, kept = states.answer, states.attribution
     method, *chosen = how
     ran = gr.on(

@@ -4,12 +4,12 @@
 head.
 """
 
-import re
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
 from attncompare.analyses.verdict import Claim, View
+from attncompare.report.words import marked
 
 PLACES: dict[View, tuple[str, str, str]] = {
     "heads": ("changed", "heads", "grid"),
@@ -21,15 +21,6 @@ PLACES: dict[View, tuple[str, str, str]] = {
     "patching": ("matters", "scatter", "swapped heads"),
 }
 """Of each view its tab, the id of its picture, and what a link to it is called."""
-
-_HEAD = re.compile(r"\bL\d+\.H\d+\b")
-_QUOTED = re.compile("‘(.+?)’")
-
-
-def marked(text: str) -> str:
-    """Escaped text with heads and tokens set off; a token's own direction marks end with it."""
-    heads = _HEAD.sub(lambda found: f"<b>{found[0]}</b>", escape(text, quote=False))
-    return _QUOTED.sub(lambda found: f"‘<bdi>{found[1]}</bdi>’", heads)
 
 
 def link_html(tab: str, element: str, text: str) -> str:

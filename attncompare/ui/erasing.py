@@ -9,12 +9,15 @@ import gradio as gr
 from attncompare import plots
 from attncompare.analyses.erasure import BINS, RANKINGS, Erasure
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report import numbers
+from attncompare.report.tables import folded
 from attncompare.ui.causes import ask_erasure
 from attncompare.ui.files import shown
-from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, findings_html, run, wired
+from attncompare.ui.on_demand import IDLE, controls, estimated, findings_html, run, wired
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
 from attncompare.ui.states import States
+from attncompare.ui.taking import take_row, whole
 from attncompare.ui.theme import PICTURE
 
 ERASING = [("Deleted", "delete"), ("Masked", "mask"), ("Hidden by the attention mask", "hide")]
@@ -45,21 +48,21 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
 def erase(
     local: LocalRule, answer: Answer | None, wanted: str, against: str, erasing: str
 ) -> Iterator[tuple[Any, ...]]:
-    """Erase: updates of findings, picture and two files, then as :func:`attncompare.ui.on_demand.run`."""
+    """Erase: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
     if answer is not None:
         yield from run(
             lambda progress: ask_erasure(answer.question, local, progress, sought(wanted, against), erasing, DRAWS),
             show,
-            4,
+            3,
         )
 
 
 def show(found: Erasure) -> tuple[Any, ...]:
-    """Updates of findings, picture and two files."""
+    """Updates of findings, picture and numbers."""
     return (
         findings_html(found.answers, found.notes, found.readout),
         shown("erasure", plots.erasure(found), plots.erasure_alt(found)),
-        *both_files("erasure", found),
+        folded("Numbers: every ranking", numbers.erasure(found)),
     )
 
 
@@ -71,14 +74,15 @@ def erasing_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: L
     with gr.Column(visible=False) as results:
         said = gr.HTML(elem_id="erasure-answer")
         picture = gr.Image(elem_id="erasure", **PICTURE)
-        files = downloads("erasure.json", "erasure.csv")
+        take_row("erasure", whole("erasure", plots.erasure), [states.erasure])
+        table = gr.HTML(elem_id="erasure-numbers")
     wired(
         buttons,
         states.answer,
         states.erasure,
         partial(erase, local),
         [*fields, erasing],
-        [said, picture, *files],
+        [said, picture, table],
         results,
         start,
     )

@@ -12,7 +12,10 @@ from attncompare.ui.states import States
 from attncompare.ui.swapping import swapping_part
 from attncompare.ui.theme import DRAWING, OPENED, UNSEEN
 
-WAITING = '<p class="waiting">Press Compare: whether the change matters to the answer can then be tested here.</p>'
+WAITING = """<div class="waiting"><p>Press Compare. Then this tab answers two questions, each when you ask it:</p><ul>
+<li><b>Does a head's change matter?</b> Each head is put into the other model, and the answer is read again.</li>
+<li><b>Which heads does each model need?</b> Each head is switched off, and the answer is read again.</li></ul>
+<p>Each takes seconds for a sentence and minutes for a page of text; how long stands beside its button.</p></div>"""
 
 ABOUT = """<div class="tab-intro"><h2>Does the change matter?</h2>
 <p class="reading"><strong>High attention is not an explanation.</strong> A head can look hard at a word and carry nothing

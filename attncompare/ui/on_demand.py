@@ -1,4 +1,4 @@
-"""What the parts of the page that run on demand have in common: what is asked, buttons, progress, findings, files."""
+"""What the parts of the page that run on demand have in common: what is asked, buttons, progress, findings."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import gradio as gr
 
 from attncompare.attention import Progress
 from attncompare.models.readout import Readout
+from attncompare.report.words import answers_html, asked_about, notes_html
 from attncompare.ui.failures import failure
-from attncompare.ui.files import numbers, table
 from attncompare.ui.pace import estimate_html
 from attncompare.ui.questions import Answer
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, PRIVATE
-from attncompare.ui.verdict import error_html, marked, note_html, progress_html
+from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
 
 T = TypeVar("T")
@@ -82,20 +82,6 @@ def likeliest(answer: Answer) -> tuple[Any, Any]:
     return gr.update(placeholder=f"empty: {first}, the likeliest"), gr.update(placeholder=against)
 
 
-def downloads(*names: str) -> list[gr.DownloadButton]:
-    """A button for each file."""
-    with gr.Row(elem_classes=["asking"]):
-        return [
-            gr.DownloadButton(name, elem_id=name.replace(".", "-"), scale=0, min_width=60 + 9 * len(name), size="md")
-            for name in names
-        ]
-
-
-def file(path: str) -> Any:
-    """An update of a download button."""
-    return gr.update(value=path, interactive=True)
-
-
 def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], outputs: int) -> Iterator[tuple[Any, ...]]:
     """Ask, telling what is being done: the record, updates of ``outputs`` components, of results, run, cancel and status.
 
@@ -114,11 +100,6 @@ def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], out
         failed = failure(error)
         yield *kept, *IDLE, error_html(failed.sentence)
         raise failed.toast() from None
-
-
-def both_files(name: str, found: Any) -> tuple[Any, Any]:
-    """Updates of the download buttons of a result's numbers, as JSON and as CSV."""
-    return file(numbers(name, found.to_dict())), file(table(name, found.frame()))
 
 
 def wired(
@@ -158,11 +139,5 @@ def estimated(answer: Answer, passes: float) -> str:
 
 def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout) -> str:
     """What was found, a sentence a line, the first one emphasised; what was asked; what a reader should know."""
-    first, *more = map(marked, answers)
-    found = "".join(f"<p>{sentence}</p>" for sentence in more)
-    remarks = (f"Asked about: {readout.name}, in {readout.unit}.", *notes)
-    listed = "".join(f"<li>{marked(note)}</li>" for note in remarks)
-    return (
-        f'<section class="verdict"><p class="lead finding"><strong>{first}</strong></p><div class="found">{found}</div>'
-        f'<ul class="notes">{listed}</ul></section>'
-    )
+    remarks = notes_html((asked_about(readout), *notes))
+    return f'<section class="verdict">{answers_html(answers)}{remarks}</section>'

@@ -13,7 +13,11 @@ from attncompare.ui.states import States
 from attncompare.ui.theme import DRAWING, OPENED, UNSEEN
 from attncompare.ui.zeroing import zeroing_part
 
-WAITING = '<p class="waiting">Press Compare: what the answer rests on can then be measured here.</p>'
+WAITING = """<div class="waiting"><p>Press Compare. Then this tab answers three questions, each when you ask it:</p><ul>
+<li><b>Which tokens does the answer rest on</b>, and does attention look there? (attribution)</li>
+<li><b>Which ranking of the words is faithful:</b> attention's, rollout's or attribution's? (erasure)</li>
+<li><b>What do the tokens give each other</b> once values and feed-forward layers count? (value zeroing)</li></ul>
+<p>Each takes seconds for a sentence and minutes for a page of text; how long stands beside its button.</p></div>"""
 
 ABOUT = """<div class="tab-intro"><h2>What the answer rests on</h2>
 <p class="reading">Attention says where a model looks. Attribution says by how much each token moves its answer: it follows

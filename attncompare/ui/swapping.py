@@ -9,12 +9,15 @@ import gradio as gr
 from attncompare import plots
 from attncompare.analyses.patching import Patching
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report import numbers
+from attncompare.report.tables import folded
 from attncompare.ui.causes import ask_patching
 from attncompare.ui.files import shown
-from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, findings_html, run, wired
+from attncompare.ui.on_demand import IDLE, controls, estimated, findings_html, run, wired
 from attncompare.ui.questions import Answer
 from attncompare.ui.sought import sought
 from attncompare.ui.states import States
+from attncompare.ui.taking import take_row, whole
 from attncompare.ui.theme import PICTURE
 
 WHAT = [("Where it looks (pattern)", "pattern"), ("All that it gives (output)", "output")]
@@ -34,20 +37,20 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
 
 
 def swap(local: LocalRule, answer: Answer | None, wanted: str, against: str, what: str) -> Iterator[tuple[Any, ...]]:
-    """Swap heads: updates of findings, two pictures and two files, then as :func:`attncompare.ui.on_demand.run`."""
+    """Swap heads: what :func:`attncompare.ui.on_demand.run` gives, for findings, two pictures and numbers."""
     if answer is not None:
         yield from run(
-            lambda progress: ask_patching(answer.question, local, progress, sought(wanted, against), what), show, 5
+            lambda progress: ask_patching(answer.question, local, progress, sought(wanted, against), what), show, 4
         )
 
 
 def show(found: Patching) -> tuple[Any, ...]:
-    """Updates of findings, scatter, grids and two files."""
+    """Updates of findings, scatter, grids and numbers."""
     return (
         findings_html(found.answers, found.notes, found.readout),
         shown("scatter", plots.scatter(found), plots.scatter_alt(found)),
         shown("patching", plots.patching(found), plots.patching_alt(found)),
-        *both_files("patching", found),
+        folded("Numbers: the heads that matter most", numbers.patching(found)),
     )
 
 
@@ -58,10 +61,12 @@ def swapping_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: 
     with gr.Column(visible=False) as results:
         said = gr.HTML(elem_id="patching-answer")
         scatter = gr.Image(elem_id="scatter", **PICTURE)
+        take_row("divergence against effect", whole("scatter", plots.scatter), [states.patching])
         patching = gr.Image(elem_id="patching", **PICTURE)
-        files = downloads("patching.json", "patching.csv")
+        take_row("swapped heads", whole("patching", plots.patching), [states.patching])
+        table = gr.HTML(elem_id="patching-numbers")
     entered = [field.submit for field in fields]
-    drawn = [said, scatter, patching, *files]
+    drawn = [said, scatter, patching, table]
     wired(
         buttons, states.answer, states.patching, partial(swap, local), [*fields, what], drawn, results, start, entered
     )

@@ -9,13 +9,10 @@ from html import escape
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.patching import Patching
 from attncompare.analyses.verdict import caution, matter_claims
-from attncompare.attention import Check
-from attncompare.ui.claims import claims_html, link_html, marked, reference
-from attncompare.ui.receipt import ALIGNED, label, receipt_html
+from attncompare.report.receipt import receipt_html
+from attncompare.report.words import chips, marked
+from attncompare.ui.claims import claims_html, link_html, reference
 from attncompare.ui.work import Step
-
-CAUTIONS = ("one text: test many before believing it", "attention is not an explanation")
-"""True of every comparison of one text."""
 
 EMPTY = """
 <section class="verdict empty"><p class="lead"><strong>Which heads did the tuning move, and does it matter?</strong>
@@ -55,14 +52,12 @@ def verdict_html(comparison: Comparison, patching: Patching | None = None) -> st
     matters = matter_claims(patching) if patching is not None and _is_about(comparison, patching) else ()
     limits = caution(comparison.noise)
     first, *rest = (claim for claim in comparison.claims if claim.sentence != limits)
-    chips = [_chip(check) for check in comparison.checks]
-    chips += [f'<li class="care">{escape(text)}</li>' for text in CAUTIONS]
     lead = f'<p class="lead"><strong>{marked(first.sentence)}</strong>&nbsp;{reference(first)}</p>'
     moved = len(comparison.claims) > len(rest) + 1  # else there is nothing that could be concluded wrongly
     aside = _limits(comparison, limits, tested=bool(matters)) if moved else ""
     return (
-        f'<section class="verdict">{lead}{claims_html((*rest, *matters))}{aside}'
-        f'<ul class="chips" aria-label="checks and cautions">{"".join(chips)}</ul>{receipt_html(comparison)}</section>'
+        f'<section class="verdict">{lead}{claims_html((*rest, *matters))}{aside}{chips(comparison)}'
+        f"{receipt_html(comparison)}</section>"
     )
 
 
@@ -85,12 +80,3 @@ def _limits(comparison: Comparison, limits: str, *, tested: bool) -> str:
         f'<div class="limits"><p>{escape(limits)} {" · ".join(asking)}</p><p class="warning"><b>High attention is not an '
         f"explanation:</b> a head that moved far may move nothing in the answer. {check} puts it to the test.</p></div>"
     )
-
-
-def _chip(check: Check) -> str:
-    if check.name == ALIGNED and not check.passed:
-        return f'<li class="care" title="{escape(check.detail)}">tokens differ: compared by what they share</li>'
-    kind = "care" if check.is_note else "good" if check.passed else "bad"
-    mark = "" if check.is_note else "✓ " if check.passed else "✗ "
-    words = check.detail if check.is_note else label(check)
-    return f'<li class="{kind}" title="{escape(check.detail)}">{mark}<bdi>{escape(words)}</bdi></li>'

@@ -9,11 +9,16 @@ import gradio as gr
 from attncompare import plots
 from attncompare.analyses.routes import Routes
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report import numbers
+from attncompare.report.sections import route_answers
+from attncompare.report.tables import folded
+from attncompare.report.words import answers_html
 from attncompare.ui.causes import ask_value_zeroing
 from attncompare.ui.files import shown
-from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, run, wired
+from attncompare.ui.on_demand import IDLE, controls, estimated, run, wired
 from attncompare.ui.questions import Answer
 from attncompare.ui.states import States
+from attncompare.ui.taking import take_row, whole
 from attncompare.ui.theme import PICTURE
 
 ABOUT = """<div class="tab-intro part"><h2>What the tokens give each other</h2>
@@ -33,16 +38,17 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
 
 
 def zero(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
-    """Zero values: updates of picture and two files, then as :func:`attncompare.ui.on_demand.run`."""
+    """Zero values: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
     if answer is not None:
         yield from run(lambda progress: ask_value_zeroing(answer.question, local, progress), show, 3)
 
 
 def show(routes: Routes) -> tuple[Any, ...]:
-    """Updates of picture and two files."""
+    """Updates of findings, picture and numbers."""
     return (
+        f'<section class="verdict">{answers_html(route_answers(routes))}</section>',
         shown("value-zeroing", plots.rollout(routes), plots.rollout_alt(routes)),
-        *both_files("value-zeroing", routes),
+        folded("Numbers: the shares that changed most", numbers.routes(routes)),
     )
 
 
@@ -51,6 +57,9 @@ def zeroing_part(states: States, local: LocalRule) -> None:
     gr.HTML(ABOUT)
     buttons = controls("zero", "Zero values")
     with gr.Column(visible=False) as results:
+        said = gr.HTML(elem_id="zeroing-answer")
         picture = gr.Image(elem_id="value-zeroing", **PICTURE)
-        files = downloads("value-zeroing.json", "value-zeroing.csv")
-    wired(buttons, states.answer, states.zeroing, partial(zero, local), [], [picture, *files], results, start)
+        take_row("value zeroing", whole("value-zeroing", plots.rollout), [states.zeroing])
+        table = gr.HTML(elem_id="zeroing-numbers")
+    shown = [said, picture, table]
+    wired(buttons, states.answer, states.zeroing, partial(zero, local), [], shown, results, start)

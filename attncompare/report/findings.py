@@ -1,0 +1,55 @@
+"""What has been found about a text so far, each part by itself or not at all."""
+
+from dataclasses import dataclass, fields
+
+from attncompare.analyses.ablation import Ablation
+from attncompare.analyses.attribution import Attribution
+from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.distance import Reach
+from attncompare.analyses.erasure import Erasure
+from attncompare.analyses.maps import HeadMaps
+from attncompare.analyses.noise import Noise
+from attncompare.analyses.patching import Patching
+from attncompare.analyses.routes import Routes
+from attncompare.errors import BadInput
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Beside a comparison; None where nothing was measured."""
+
+    noise: Noise | None = None
+    reach: Reach | None = None
+    attribution: Attribution | None = None
+    erasure: Erasure | None = None
+    zeroing: Routes | None = None
+    """By value zeroing."""
+    patching: Patching | None = None
+    ablation: Ablation | None = None
+    maps: tuple[HeadMaps, ...] = ()
+    """Heads to show; without any, those that moved most, as far as the models' trace is still there."""
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of the parts that there are."""
+        return tuple(one.name for one in fields(self) if one.name != "maps" and getattr(self, one.name) is not None)
+
+    def belonging_to(self, comparison: Comparison) -> Comparison:
+        """The comparison beside its noise, once it is known that all of this was found about the same.
+
+        Raises:
+            BadInput: something was found about another pair, text or reading.
+        """
+        about = (comparison.base, comparison.tuned, comparison.text, comparison.reading)
+        for name in ("attribution", "erasure", "patching", "ablation"):
+            found = getattr(self, name)
+            if found is None:
+                continue
+            source = found.source
+            if (source.base, source.tuned, source.text, source.reading) != about:
+                raise BadInput(f"The {name} was measured for another question: measure it for the same pair and text.")
+        for name in ("reach", "zeroing"):
+            found = getattr(self, name)
+            if found is not None and found.tokens != comparison.tokens:
+                raise BadInput(f"The {name} was measured for another question: measure it for the same pair and text.")
+        return comparison if self.noise is None else comparison.with_noise(self.noise)

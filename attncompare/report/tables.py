@@ -1,0 +1,44 @@
+"""Tables as HTML. What stands in a cell may come from strangers and is escaped here."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+Cell = str | float | None
+"""Words, or a number; NaN and None are "not measured"."""
+
+
+def number(value: float | None) -> str:
+    """Three digits, as people write them; a dash for what was not measured.
+
+    >>> number(0.21987), number(-0.5), number(3), number(float("nan"))
+    ('0.22', '−0.5', '3', '–')
+    """
+    if value is None or not np.isfinite(value):
+        return "–"
+    shown = f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    return shown.replace("-", "−", 1) if shown.startswith("-") else shown
+
+
+def table_html(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A table whose first column names the line; it scrolls by itself where it is too wide for the page."""
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "".join(f'<tr><th scope="row">{_cell(first)}</th>{"".join(map(_data, rest))}</tr>' for first, *rest in rows)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def folded(summary: str, *content: str) -> str:
+    """Content that is shown when it is asked for."""
+    return f'<details class="numbers"><summary>{escape(summary)}</summary>{"".join(content)}</details>'
+
+
+def _cell(value: Cell) -> str:
+    return f"<bdi>{escape(value)}</bdi>" if isinstance(value, str) else number(value)
+
+
+def _data(value: Cell) -> str:
+    return f"<td>{_cell(value)}</td>" if isinstance(value, str) else f'<td class="n">{number(value)}</td>'

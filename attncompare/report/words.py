@@ -1,0 +1,59 @@
+"""Sentences about a comparison as escaped HTML: heads and tokens set off, checks as chips.
+
+Tokens, ids and texts come from strangers: everything is escaped here.
+"""
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from attncompare.analyses.comparison import Comparison
+from attncompare.attention import Check
+from attncompare.models.readout import Readout
+from attncompare.report.receipt import ALIGNED, label
+
+CAUTIONS = ("one text: test many before believing it", "attention is not an explanation")
+"""True of every comparison of one text."""
+
+_HEAD = re.compile(r"\bL\d+\.H\d+\b")
+_QUOTED = re.compile("‘(.+?)’")
+
+
+def marked(text: str) -> str:
+    """Escaped text with heads and tokens set off; a token's own direction marks end with it."""
+    heads = _HEAD.sub(lambda found: f"<b>{found[0]}</b>", escape(text, quote=False))
+    return _QUOTED.sub(lambda found: f"‘<bdi>{found[1]}</bdi>’", heads)
+
+
+def chips(comparison: Comparison) -> str:
+    """Every check and every caution in few words, as a list."""
+    found = [_chip(check) for check in comparison.checks]
+    found += [f'<li class="care">{escape(text)}</li>' for text in CAUTIONS]
+    return f'<ul class="chips" aria-label="checks and cautions">{"".join(found)}</ul>'
+
+
+def _chip(check: Check) -> str:
+    if check.name == ALIGNED and not check.passed:
+        return f'<li class="care" title="{escape(check.detail)}">tokens differ: compared by what they share</li>'
+    kind = "care" if check.is_note else "good" if check.passed else "bad"
+    mark = "" if check.is_note else "✓ " if check.passed else "✗ "
+    words = check.detail if check.is_note else label(check)
+    return f'<li class="{kind}" title="{escape(check.detail)}">{mark}<bdi>{escape(words)}</bdi></li>'
+
+
+def answers_html(answers: Sequence[str]) -> str:
+    """What was found, a sentence a line, the first one emphasised."""
+    first, *more = map(marked, answers)
+    found = "".join(f"<p>{sentence}</p>" for sentence in more)
+    return f'<p class="lead finding"><strong>{first}</strong></p><div class="found">{found}</div>'
+
+
+def notes_html(notes: Sequence[str]) -> str:
+    """What a reader should know, as a list; nothing where there is nothing."""
+    listed = "".join(f"<li>{marked(note)}</li>" for note in notes)
+    return f'<ul class="notes">{listed}</ul>' if listed else ""
+
+
+def asked_about(readout: Readout) -> str:
+    """Which number of the output was asked about."""
+    return f"Asked about: {readout.name}, in {readout.unit}."
