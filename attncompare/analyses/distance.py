@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from attncompare.analyses.blocks import blocks
+from attncompare.analyses.verdict import listing, named
 from attncompare.attention import About, Progress, Token, frozen, head_name
 from attncompare.errors import BadInput
 from attncompare.metrics.block import Block
@@ -26,6 +27,13 @@ from attncompare.models.traces import walk
 
 SHOWN = 20
 """Heads whose strongest far link is kept."""
+
+SAME = 5e-4
+"""A share that changed by less stayed the same: it would be printed as 0.0%."""
+
+AWAY = {"mid": f"{NEAR + 1} to {MID}", "far": f"more than {MID}"}
+
+LIMITS = "This says how far the heads look, not that the model uses what it sees there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,66 @@ class Reach:
     """Each head's strongest link to a far content token, strongest first; none in a text shorter than the far bound."""
     about: About = About()
 
+    @property
+    def furthest(self) -> str:
+        """The furthest band that this text has: far, or what there is instead."""
+        return next((band for band in reversed(BANDS) if np.nanmax(self.uniform[band], initial=0) > 0), "near")
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What was found, in a sentence each: whether the tuned model looks further, by which heads, and beside what
+        uniform attention would give; the last one says what that does not mean."""
+        if self.furthest == "near":
+            short = len(self.tokens) <= NEAR + 1
+            why = (
+                f"no two positions are more than {NEAR} apart"
+                if short
+                else f"no layer looks further than {NEAR} positions"
+            )
+            return (f"All attention is near: {why}.",)
+        link = [self._link(self.links[0])] if self.links else []
+        return self._overall(), *self._heads(), *link, LIMITS
+
+    def _overall(self) -> str:
+        band = self.furthest
+        base, tuned = float(np.nanmean(self.base[band])), float(np.nanmean(self.tuned[band]))
+        uniform = float(np.nanmean(self.uniform[band]))
+        where = f"attention to keys {AWAY[band]} positions away"
+        if abs(tuned - base) < SAME:
+            return f"On the whole the heads look as far as before: {where} stays at {base:.1%}, mean over heads."
+        further, went = ("further", "rose") if tuned > base else ("nearer", "fell")
+        return (
+            f"On the whole the tuned heads look {further}: {where} {went} from {base:.1%} to {tuned:.1%}, mean over heads; "
+            f"uniform attention would give {uniform:.1%}."
+        )
+
+    def _heads(self) -> list[str]:
+        """The heads that changed most, and how many look further than uniform attention."""
+        band = self.furthest
+        base, tuned, uniform = self.base[band], self.tuned[band], self.uniform[band][:, None]
+        change = np.abs(tuned - base)
+        order = [cell for cell in np.argsort(-change, axis=None, kind="stable")[:3] if change.flat[cell] >= SAME]
+        said = []
+        if order:
+            heads = change.shape[1]
+            told = [
+                f"{head_name(self.layers[at // heads], at % heads)} from {base.flat[at]:.0%} to {tuned.flat[at]:.0%}"
+                for at in map(int, order)
+            ]
+            said.append(f"{listing(told)} changed most.")
+        counts = [int((side > uniform).sum()) for side in (base, tuned)]
+        said.append(
+            f"{counts[0]} of {change.size} heads put more there than uniform attention does in base, {counts[1]} in tuned."
+        )
+        return said
+
+    def _link(self, link: Link) -> str:
+        ends = f"{named(self.tokens, link.query)} to {named(self.tokens, link.key)}"
+        return (
+            f"The strongest far link is from {ends}, {link.distance} positions apart, in {link.name}: {link.base:.2f} in "
+            f"base, {link.tuned:.2f} in tuned."
+        )
+
     def frame(self) -> pd.DataFrame:
         """One line per head: layer, head, and for each band base, tuned, delta and what uniform attention would give."""
         rows, heads = self.base["near"].shape
@@ -94,6 +162,7 @@ class Reach:
             "near": f"up to {NEAR} positions",
             "mid": f"{NEAR + 1} to {MID}",
             "far": f"more than {MID}",
+            "answers": list(self.answers),
             "tokens": [token.text for token in self.tokens],
             "heads": self.frame().astype(object).to_dict("records"),
             "links": [link.to_dict() for link in self.links],

@@ -10,7 +10,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from attncompare.analyses.routes import FULL_TOKENS, Routes, merged, omitted
+from attncompare.analyses.routes import FULL_TOKENS, Routes, merged, omitted, read_from
 from attncompare.attention import Progress, frozen, unheard
 from attncompare.errors import BadInput
 from attncompare.metrics.mixing import cosine_distance, mixed_through, mixing_rows
@@ -55,6 +55,8 @@ def value_zeroing(pair: Pair, text: str, *, progress: Progress | None = None, **
         "value zeroing needs no null",
         question.about,
         "value_zeroing",
+        layers=question.stack.layers,
+        read_from=read_from(question),
     )
 
 

@@ -31,6 +31,12 @@ def compare(
             "times. Without --floor no random changes are drawn.",
         ),
     ] = None,
+    rollout_layers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Follow attention through N layers, counted from the input.", show_default="all"
+        ),
+    ] = None,
 ) -> None:
     """Compare every head on a text.
 
@@ -52,8 +58,8 @@ def compare(
     measured: dict[str, Any] = {"floor": floor, "floor_seed": floor_seed or 0, "replicates": trainings}
     result = compare_pair(pair, text, **measured, progress=tell, **reading)
     routes = result.rollout
-    if routes is None and result.attention != "cross":
-        routes = rollout(pair, text, progress=tell, **reading)
+    if (routes is None or rollout_layers is not None) and result.attention != "cross":
+        routes = rollout(pair, text, layers=rollout_layers, progress=tell, **reading)
     write_json(folder / "comparison.json", result.to_dict())
     write_table(folder / "heads.csv", result.frame())
     pictures = {"heads": plots.heads(result), "layers": plots.layers(result), "movers": plots.movers(result)}

@@ -16,6 +16,7 @@ from attncompare.plots.patching import patching, patching_alt
 from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
 from attncompare.plots.scatter import scatter, scatter_alt
+from attncompare.plots.several import beside, beside_alt, several, several_alt
 
 __all__ = [
     "ablation",
@@ -24,6 +25,8 @@ __all__ = [
     "agreement_alt",
     "attribution",
     "attribution_alt",
+    "beside",
+    "beside_alt",
     "erasure",
     "erasure_alt",
     "head",
@@ -48,6 +51,8 @@ __all__ = [
     "rollout_alt",
     "scatter",
     "scatter_alt",
+    "several",
+    "several_alt",
     "svg",
     "webp",
 ]

@@ -109,7 +109,7 @@ def reach_alt(distances: Reach) -> str:
 
 
 def _shown(distances: Reach) -> _Shown:
-    band = next((band for band in reversed(BANDS) if np.nanmax(distances.uniform[band], initial=0) > 0), "near")
+    band = distances.furthest
     blank = np.where(distances.uniform[band] > 0, 0.0, np.nan)[:, None]
     return _Shown(band, distances.base[band] + blank, distances.tuned[band] + blank)
 

@@ -21,7 +21,7 @@ from attncompare.plots.colors import BASE, DIVERGING, MUTED, TUNED, furthest
 from attncompare.plots.head import WIDTH
 from attncompare.plots.labels import wrap
 from attncompare.plots.maps import SUBTITLE, Layout, color_bar, draw, layout, map_title, trio, trio_height
-from attncompare.plots.row import expects_lift, later_keys, mixed, row, row_alt, share_of, through
+from attncompare.plots.row import expects_lift, followed, later_keys, mixed, row, row_alt, share_of, through
 from attncompare.plots.scope import Scope, scope
 from attncompare.plots.sides import binned, remarks, side
 from attncompare.plots.wording import gain_and_loss, strongest
@@ -44,7 +44,7 @@ def rollout(
         return row(routes, about, limits=limits)
     queries, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     place = layout(queries, keys, WIDTH - 2 * PAD)
-    title = f"{through(mixed(routes).capitalize(), about)}, base to tuned{about.over}"
+    title = f"{through(mixed(routes).capitalize(), about, routes)}, base to tuned{about.over}"
     one = about.noun
     under = _under(routes, about)
     width = max(place.total(3) + 2 * PAD, heading_width(title, under), 1000)
@@ -81,7 +81,7 @@ def rollout_alt(routes: Routes) -> str:
     at, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     lift = "" if routes.log2_lift_base is None else " A second row shows the log2 lift over uniform attention."
     return (
-        f"Three maps of {through(mixed(routes), about)}, {len(routes.queries)} output {about.noun}s by "
+        f"Three maps of {through(mixed(routes), about, routes)}, {len(routes.queries)} output {about.noun}s by "
         f"{len(routes.tokens)} input {about.noun}s: base, tuned, tuned minus base. "
         f"Strongest in base: {strongest(base, at, keys)}; in tuned: {strongest(tuned, at, keys)}. "
         f"{gain_and_loss(tuned - base, at, keys)}{lift} {about.remark()}"
@@ -106,10 +106,10 @@ def _under(routes: Routes, scope: Scope) -> str:
     if routes.mixer == "value_zeroing":
         return (
             f"how much each output {scope.noun} (query) loses in a layer without the values of each input {scope.noun} "
-            "(key), as shares, followed through all layers"
+            f"(key), as shares, {followed(routes)}"
         )
     one = scope.noun
-    return f"share of each input {one} (key) in each output {one} (query), followed through all layers"
+    return f"share of each input {one} (key) in each output {one} (query), {followed(routes)}"
 
 
 def _lift(figure: Figure, place: Layout, top: float, routes: Routes, limit: float | None) -> None:

@@ -39,9 +39,19 @@ def mixed(routes: Routes) -> str:
     return "value zeroing" if routes.mixer == "value_zeroing" else "attention rollout"
 
 
-def through(what: str, scope: Scope) -> str:
-    """``what``, with the stack that it goes through where a model has several."""
-    return f"{what} through the {scope.stack}" if scope.stack else what
+def through(what: str, scope: Scope, routes: Routes) -> str:
+    """``what``, with the stack that it goes through where a model has several, and how far where it is not all the way."""
+    far = f" up to layer {routes.through}" if routes.partial else ""
+    return f"{what} through the {scope.stack}{far}" if scope.stack else f"{what}{far}"
+
+
+def followed(routes: Routes) -> str:
+    """Through which layers."""
+    if not routes.partial:
+        return "followed through all layers"
+    if len(routes.layers) == 1:
+        return f"in layer {routes.through} alone"
+    return f"followed through layers {routes.layers[0]} to {routes.through}"
 
 
 def row(routes: Routes, scope: Scope, *, limits: tuple[float, float] | None = None) -> Figure:
@@ -52,7 +62,7 @@ def row(routes: Routes, scope: Scope, *, limits: tuple[float, float] | None = No
     shown = routes.queries[0] + 1 if later_keys(routes) is not None else len(routes.tokens)
     keys, one = side(routes.tokens[:shown]), side(routes.tokens, routes.queries)
     what, under = f"{mixed(routes).capitalize()} of {scope.noun} {routes.queries[0]}", _below(routes, scope)
-    title = f"{through(what, scope)}, base to tuned{scope.over}"
+    title = f"{through(what, scope, routes)}, base to tuned{scope.over}"
     base, tuned = (binned(sums[:, :shown], one, keys)[0] for sums in (routes.base, routes.tuned))
     panels: list[tuple[str, tuple[np.ndarray, ...], tuple[float, float]]] = [
         (f"share of {share_of(routes)}", (base, tuned), limits or (0.0, top(base, tuned))),
@@ -92,7 +102,7 @@ def row_alt(routes: Routes, scope: Scope) -> str:
     base, tuned = routes.base, routes.tuned
     one, keys = side(routes.tokens, routes.queries), side(routes.tokens)
     return (
-        f"Bars of {through(mixed(routes), scope)} for output {scope.noun} {routes.queries[0]} over "
+        f"Bars of {through(mixed(routes), scope, routes)} for output {scope.noun} {routes.queries[0]} over "
         f"{len(routes.tokens)} input {scope.noun}s. Strongest in base: {strongest(base, one, keys)}; in tuned: "
         f"{strongest(tuned, one, keys)}. {gain_and_loss(tuned - base, one, keys)} {scope.remark()}"
     ).rstrip()
@@ -133,7 +143,7 @@ def _around(*values: np.ndarray) -> tuple[float, float]:
 
 def _below(routes: Routes, scope: Scope) -> str:
     token = readable(routes.tokens[routes.queries[0]].text, 20)
-    return f"{measures(routes, scope)} in the output “{token}”, followed through all layers"
+    return f"{measures(routes, scope)} in the output “{token}”, {followed(routes)}"
 
 
 def _footnote(routes: Routes, keys: Side, scope: Scope) -> str:

@@ -20,6 +20,7 @@ from attncompare.ui.matters import matters_tab
 from attncompare.ui.noise import noise_tab
 from attncompare.ui.questions import ask_comparison, question
 from attncompare.ui.rests import rests_tab
+from attncompare.ui.several import several_tab
 from attncompare.ui.states import States
 
 CACHE_SECONDS = (3600, 7200)
@@ -62,6 +63,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
             rests_tab(states, local)
             matters_tab(states, local)
             noise_tab(states, local)
+            several_tab(states, local)
         with gr.Accordion("How to read this", open=False, elem_id="how"):
             gr.Markdown(HOW_TO_READ)
         endpoints(local)

@@ -90,7 +90,12 @@ def endpoints(local: LocalRule) -> None:
             return maps.to_dict(), sent("head", plots.head(maps))
 
     def rollout(
-        base: str = "", tuned: str = "", text: str = "", token: int | None = None, reading: dict | None = None
+        base: str = "",
+        tuned: str = "",
+        text: str = "",
+        token: int | None = None,
+        reading: dict | None = None,
+        layers: int | None = None,
     ) -> tuple[dict, gr.FileData]:
         """Attention rollout of both models: the share of each input token in each output token.
 
@@ -100,14 +105,16 @@ def endpoints(local: LocalRule) -> None:
             text: As in /compare.
             token: Output token to follow, counted from 0; left out, all of them (or one, above 512 tokens).
             reading: As in /compare; cross-attention has no rollout.
+            layers: How many of the layers that attend are multiplied, counted from the input; left out, all.
 
         Returns:
             The rollout (rows sum to 1; delta is tuned minus base), and a PNG picture of it.
         """
         with errors_as_text():
             chosen = None if token is None else whole("token", token)
+            deep = None if layers is None else whole("layers", layers)
             asked = question(base, tuned, text, sent_reading(reading))
-            routes = ask_rollout(asked, local, reported(), chosen)
+            routes = ask_rollout(asked, local, reported(), chosen, deep)
             return routes.to_dict(), sent("rollout", plots.rollout(routes))
 
     def reach(base: str = "", tuned: str = "", text: str = "", reading: dict | None = None) -> tuple[dict, gr.FileData]:

@@ -1,107 +1,225 @@
-"""Where does it flow? Attention rollout of both models, and one token's row where the text is long."""
+"""Where does it flow? Attention rollout of both models: of all outputs or of one, through all layers or some."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from attncompare import plots
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.routes import FULL_TOKENS, Routes
+from attncompare.analyses.verdict import printable
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.failures import failure, shown_errors
 from attncompare.ui.files import shown
 from attncompare.ui.questions import Answer, ask_rollout
+from attncompare.ui.said import answers_html, percent, points, table_html
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
+from attncompare.ui.taking import Take, take_row
 from attncompare.ui.theme import DRAWING, OPENED, PICTURE, PRIVATE, UNSEEN
 from attncompare.ui.verdict import error_html, note_html, progress_html
 from attncompare.ui.work import Step, follow
 
+ALL = "all"
+"""The choice of every output."""
+
+LISTED = 24
+"""Tokens in the table; the files hold all."""
+
 WAITING = '<p class="waiting">Press Compare: the routes from input to output tokens will stand here.</p>'
 
 ABOUT = """<div class="tab-intro"><h2>Where the attention flows</h2>
-<p class="reading">Rollout multiplies the attention of all layers, heads averaged, half of every token passing by on the
+<p class="reading">Rollout multiplies the attention of the layers, heads averaged, half of every token passing by on the
 residual path: row = output token, column = input token, and a row sums to 1. It shows where information <em>can</em> come
 from; values and feed-forward layers are left out.
 <cite>Abnar &amp; Zuidema 2020, Quantifying attention flow in transformers</cite></p></div>
 """
 
 
-def draw_routes(routes: Routes, comparison: Comparison) -> tuple[Any, Any]:
-    """The picture, and for a causal model a word on the lift."""
-    note = ""
-    if routes.log2_lift_base is not None:
-        note = (
-            "Lift: log2 of rollout over what uniform attention under the same masks would give; 0 = no more than that."
-        )
-    elif comparison.causal:
-        note = f"No lift over uniform attention is shown: {routes.lift_omitted}."
-    picture = shown("rollout", plots.rollout(routes), plots.rollout_alt(routes))
-    return picture, f'<p class="reading">{escape(note)}</p>'
+@dataclass(frozen=True)
+class Controls:
+    """Which output is followed, and through how many layers."""
+
+    output: gr.Dropdown
+    long: gr.Row
+    token: gr.Number
+    go: gr.Button
+    stop: gr.Button
+    layers: gr.Slider
+
+    @property
+    def asking(self) -> list[Any]:
+        """Inputs of :func:`draw` after the answer."""
+        return [self.output, self.token, self.layers]
+
+    @property
+    def starting(self) -> list[Any]:
+        """Outputs of :func:`_controls_of`."""
+        return [self.output, self.long, self.token, self.layers]
 
 
 def start(answer: Answer | None) -> tuple[Any, ...]:
-    """A new answer: updates of waiting, content, picture, note, long-text row, token and status."""
+    """A new answer: updates of waiting, content, the controls, what is on show (:func:`drawn`) and status."""
     if answer is None:
-        return (gr.skip(),) * 7
+        return (gr.skip(),) * 11
     with shown_errors():
         result = answer.comparison
-        last = len(result.tokens) - 1
-        token = gr.update(value=last if result.causal else 0, maximum=last)
+        controls = _controls_of(result)
         if result.rollout is not None:
-            return *OPENED, *draw_routes(result.rollout, result), gr.update(visible=False), token, ""
-        rollable = result.attention != "cross"
-        why = f"No rollout: {result.rollout_omitted}. Switch to the encoder or the decoder."
-        if rollable:
+            return *OPENED, *controls, *drawn(result.rollout), ""
+        why = f"There is no rollout: {result.rollout_omitted}. Switch to the encoder or the decoder."
+        if result.attention != "cross":
             why = (
                 f"The whole matrix is computed up to {FULL_TOKENS} tokens, and this text is longer. Choose one output token "
                 "and follow it."
             )
-        note = f'<p class="reading">{escape(why)}</p>'
-        return *OPENED, gr.update(value=None, visible=False), note, gr.update(visible=rollable), token, ""
+        return *OPENED, *controls, None, "", gr.update(value=None, visible=False), "", note_html(why)
 
 
-def run(local: LocalRule, answer: Answer | None, token: float | None) -> Iterator[tuple[Any, ...]]:
-    """Follow one output token of a long text: updates of picture, note and status."""
-    kept = gr.skip()
+def _controls_of(result: Comparison) -> tuple[Any, ...]:
+    """Updates of the controls for a comparison: output, long-text row, token and layers."""
+    last, deep = len(result.tokens) - 1, len(result.layers)
+    rollable, full = result.attention != "cross", result.rollout is not None
+    choices: list[tuple[str, Any]] = [("All outputs", ALL)]
+    if full:
+        choices += [(f"{i}: {printable(token.text) or '␣'}", i) for i, token in enumerate(result.tokens)]
+    return (
+        gr.update(choices=choices, value=ALL, visible=full),
+        gr.update(visible=rollable and not full),
+        gr.update(value=last if result.causal else 0, maximum=last),
+        gr.update(maximum=max(deep, 2), value=deep, visible=rollable and deep > 1),
+    )
+
+
+def drawn(routes: Routes) -> tuple[Any, ...]:
+    """What is on show: the routes, and updates of the answers, the picture and the table."""
+    picture = shown("rollout", plots.rollout(routes), plots.rollout_alt(routes))
+    return routes, answers_html(routes.answers) + _lift_html(routes), picture, numbers_html(routes)
+
+
+def _lift_html(routes: Routes) -> str:
+    """A word on the lift of a causal model."""
+    if routes.log2_lift_base is not None:
+        said = (
+            "Lift: log2 of rollout over what uniform attention under the same masks would give; 0 = no more than that."
+        )
+    elif routes.read_from and routes.mixer == "rollout":
+        said = f"No lift over uniform attention is shown: {routes.lift_omitted}."
+    else:
+        return ""
+    return f'<p class="reading">{escape(said)}</p>'
+
+
+def numbers_html(routes: Routes) -> str:
+    """The input tokens that changed most: in the only output, or in the one that is read and on average."""
+    parts: list[tuple[str, np.ndarray, np.ndarray]] = []
+    alone = len(routes.queries) == 1
+    if alone or routes.read_from in routes.queries:
+        row = 0 if alone else routes.queries.index(routes.read_from or 0)
+        parts.append((f"output {routes.queries[row]}", routes.base[row], routes.tuned[row]))
+    if not alone:
+        parts.append(("mean", routes.base.mean(0), routes.tuned.mean(0)))
+    _, base, tuned = parts[0]
+    order = np.argsort(-np.abs(tuned - base), kind="stable")[:LISTED].tolist()
+    rows = []
+    for at in order:
+        cells = [
+            cell
+            for _, one, other in parts
+            for cell in (percent(float(one[at])), percent(float(other[at])), points(float(other[at] - one[at])))
+        ]
+        rows.append([f"{at} {printable(routes.tokens[at].text)}", *cells])
+    columns = [f"{name}, {side}" for name, *_ in parts for side in ("base", "tuned", "change in points")]
+    said = f"Share of each input token in the mix; the {len(rows)} that changed most of {len(routes.tokens)}"
+    return table_html(["input token", *columns], rows, said)
+
+
+def draw(
+    local: LocalRule, answer: Answer | None, output: Any, token: float | None, layers: float
+) -> Iterator[tuple[Any, ...]]:
+    """One output or all, through some layers: updates of what is on show and of the status."""
+    kept = (gr.skip(),) * 4
 
     def busy(step: Step) -> tuple[Any, ...]:
-        return kept, kept, progress_html(step)
+        return *kept, progress_html(step)
 
-    if answer is None:
+    if answer is None or answer.comparison.attention == "cross":
         return
-    yield busy(Step("starting"))
+    result = answer.comparison
     try:
-        if token is None:
-            raise BadInput(f"Give the number of an output token, 0 to {len(answer.comparison.tokens) - 1}.")
-        routes = yield from follow(lambda progress: ask_rollout(answer.question, local, progress, int(token)), busy)
-        yield *draw_routes(routes, answer.comparison), ""
+        if result.rollout is None and token is None:
+            raise BadInput(f"Give the number of an output token, 0 to {len(result.tokens) - 1}.")
+        chosen = None if output == ALL else int(output)
+        at = chosen if result.rollout is not None else int(token or 0)
+        deep = min(max(int(layers), 1), len(result.layers))
+        if result.rollout is not None and at is None and deep == len(result.layers):
+            routes = result.rollout
+        else:
+            routes = yield from follow(lambda progress: ask_rollout(answer.question, local, progress, at, deep), busy)
+        yield *drawn(routes), ""
     except Exception as error:
         failed = failure(error)
-        yield kept, kept, error_html(failed.sentence)
+        yield *kept, error_html(failed.sentence)
         raise failed.toast() from None
+
+
+def again(local: LocalRule, answer: Answer | None, routes: Routes | None, *asking: Any) -> Iterator[tuple[Any, ...]]:
+    """:func:`draw`, but of a long text only where an output is on show already: following one takes a while."""
+    if routes is not None:
+        yield from draw(local, answer, *asking)
+
+
+def offered(routes: Routes | None, opened: str) -> Take | None:
+    """What is on show, as files."""
+    if routes is None:
+        return None
+    return Take("rollout", lambda: plots.rollout(routes), routes.frame, routes.to_dict)
+
+
+def _control_row() -> Controls:
+    with gr.Row(elem_classes=["controls", "flow-controls"]):
+        output = gr.Dropdown(
+            [("All outputs", ALL)], value=ALL, label="Output token", interactive=True, elem_id="output", min_width=220
+        )
+        with gr.Row(visible=False, elem_classes=["controls"]) as long:
+            token = gr.Number(label="Output token", info="0 is the first", precision=0, minimum=0, elem_id="token")
+            go = gr.Button("Follow this token", elem_id="follow", scale=0, min_width=180)
+            stop = gr.Button("Cancel", elem_id="unfollow", scale=0, min_width=110)
+        layers = gr.Slider(
+            1, 2, value=2, step=1, label="Layers multiplied, from the input", interactive=True, elem_id="depth",
+            min_width=260, buttons=[],
+        )  # fmt: skip
+    return Controls(output, long, token, go, stop, layers)
 
 
 def flow_tab(states: States, local: LocalRule) -> None:
     """The tab; it draws itself whenever ``answer`` changes."""
     answer = states.answer
     with gr.Tab("Where it flows", id="flow", elem_id="tab-flow"):
+        routes = gr.State()  # in the tab: beside it, gradio would count it as one
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
-            with gr.Row(visible=False, elem_classes=["controls"]) as long:
-                token = gr.Number(label="Output token", info="0 is the first", precision=0, minimum=0, elem_id="token")
-                go = gr.Button("Follow this token", elem_id="follow", scale=0, min_width=180)
-                stop = gr.Button("Cancel", elem_id="unfollow", scale=0, min_width=110)
-            status = gr.HTML()
+            controls = _control_row()
+            status = gr.HTML(elem_id="flow-status")
+            said = gr.HTML(elem_id="rollout-answer")
             picture = gr.Image(elem_id="rollout", **PICTURE)
-            note = gr.HTML(elem_id="lift")
+            take_row("rollout", offered, [routes])
+            table = gr.HTML(elem_id="rollout-numbers")
 
-    followed = gr.on([go.click, token.submit], partial(run, local), [answer, token], [picture, note, status], **PRIVATE)
-    starting = [waiting, content, picture, note, long, token, status]
-    answer.change(start, answer, starting, cancels=[followed], **DRAWING)
-    stops(stop, [followed], lambda: note_html("Cancelled."), None, status)
+    shows = [routes, said, picture, table, status]
+    asked: dict[str, Any] = {"inputs": [answer, *controls.asking], "outputs": shows}
+    followed = gr.on([controls.go.click, controls.token.submit], partial(draw, local), **asked, **PRIVATE)
+    chosen = controls.output.input(partial(draw, local), **asked, **DRAWING)
+    deeper = controls.layers.input(
+        partial(again, local), [answer, routes, *controls.asking], shows, **{**DRAWING, "concurrency_id": "flow"}
+    )
+    starting = [waiting, content, *controls.starting, *shows]
+    answer.change(start, answer, starting, cancels=[followed, chosen, deeper], **DRAWING)
+    stops(controls.stop, [followed], lambda: note_html("Cancelled."), None, status)

@@ -3,7 +3,7 @@
 Results are small frozen records; models and traces stay in the bounded caches of :mod:`attncompare.models`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +13,7 @@ from attncompare.analyses.distance import Reach, reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.routes import Routes, rollout
+from attncompare.analyses.several import Several, require_texts, several, which
 from attncompare.analyses.yardstick import DRAWING, noise
 from attncompare.attention import AttentionKind, Progress
 from attncompare.errors import AttnCompareError, BadInput
@@ -28,6 +29,9 @@ from attncompare.ui.work import considerate, loading, turn
 
 MAX_TOKENS = 4096
 """Longest text that the page and its endpoints compare: work grows with the square, and everybody waits for it."""
+
+SEVERAL_TOKENS = 512
+"""Longest of several texts that are compared in one go."""
 
 
 class TooLong(BadInput):
@@ -123,16 +127,38 @@ def ask_head(
         return head_maps(pair, asked.text, layer, head, **windows, progress=progress, **asked.reading)
 
 
-def ask_rollout(asked: Question, local: LocalRule, progress: Progress, token: int | None) -> Routes:
-    """Attention rollout of both models, of one output token or of all."""
+def ask_rollout(
+    asked: Question, local: LocalRule, progress: Progress, token: int | None, layers: int | None = None
+) -> Routes:
+    """Attention rollout of both models, of one output token or of all, through so many layers (None: all)."""
     with ready(asked, local, progress) as pair:
-        return rollout(pair, asked.text, token=token, progress=progress, **asked.reading)
+        return rollout(pair, asked.text, token=token, layers=layers, progress=progress, **asked.reading)
 
 
 def ask_reach(asked: Question, local: LocalRule, progress: Progress) -> Reach:
     """Near, mid and far mass of every head, and the strongest far links."""
     with ready(asked, local, progress) as pair:
         return reach(pair, asked.text, progress=progress, **asked.reading)
+
+
+def ask_several(asked: Question, texts: Sequence[str], local: LocalRule, progress: Progress) -> Several:
+    """The pair of a question on several texts of its kind, one after another; others may use the models in between.
+
+    Raises:
+        BadInput: too few or too many texts, or one that is blank or too long; the sentence says which.
+    """
+    require_texts(texts)
+    reading = Reading(**{name: value for name, value in asked.reading.items() if name not in ("text_pair", "target")})  # type: ignore[typeddict-item]
+    pair = _loaded(asked, local, progress)
+    for number, text in enumerate(texts, 1):
+        try:
+            one = question(asked.base, asked.tuned, text, reading)
+        except BadInput as error:
+            raise BadInput(which(number, text, error)) from None
+        if problem := _excess(pair, one, text, most=SEVERAL_TOKENS):
+            raise BadInput(which(number, text, problem))
+    with turn(progress):
+        return several(pair, texts, progress=considerate(progress, lambda step: ":" not in step), **reading)
 
 
 def shortened(asked: Question, local: LocalRule, progress: Progress) -> str:

@@ -1,6 +1,7 @@
 """How far heads look, against the whole maps of the same models."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,6 +87,46 @@ def test_frame_and_json_carry_the_same_numbers(found) -> None:
     for row, entry in zip(frame.to_dict("records"), written["heads"], strict=True):
         assert entry == pytest.approx(row)
         assert entry["far_delta"] == pytest.approx(entry["far_tuned"] - entry["far_base"], abs=1e-6)
+
+
+def test_the_answers_say_whether_the_heads_look_further(pair, found) -> None:
+    if found.furthest == "near":  # a sliding window of 8
+        assert found.answers == ("All attention is near: no layer looks further than 8 positions.",)
+        return
+    base, tuned = found.base["far"], found.tuned["far"]
+    overall, heads, beside, link, limits = found.answers
+    if abs(tuned.mean() - base.mean()) < 5e-4:
+        assert (
+            f"look as far as before: attention to keys more than 64 positions away stays at {base.mean():.1%}"
+            in overall
+        )
+    else:
+        assert f"look {'further' if tuned.mean() > base.mean() else 'nearer'}" in overall
+        assert f"from {base.mean():.1%} to {tuned.mean():.1%}" in overall
+    row, head = np.unravel_index(np.abs(tuned - base).argmax(), base.shape)
+    assert heads.startswith(f"L{row}.H{head} from {base[row, head]:.0%} to {tuned[row, head]:.0%}")
+    uniform = found.uniform["far"][:, None]
+    assert f"{(base > uniform).sum()} of 12 heads" in beside
+    assert f"{(tuned > uniform).sum()} in tuned" in beside
+    assert found.links[0].name in link
+    assert "not that the model uses" in limits
+    assert found.furthest == "far"
+
+
+def test_the_answers_of_short_texts_are_about_what_they_have(pair) -> None:
+    middle = attncompare.reach(pair, " ".join(LONG.split()[:20]))
+    if middle.furthest == "mid":
+        assert "keys 9 to 64 positions away" in middle.answers[0]
+    else:
+        assert "no layer looks further" in middle.answers[0]
+    short = attncompare.reach(pair, " ".join(LONG.split()[:4]))
+    assert short.answers == ("All attention is near: no two positions are more than 8 apart.",)
+
+
+def test_two_models_that_are_the_same_look_as_far(pair) -> None:
+    same = attncompare.reach(replace(pair, tuned=pair.base, key=f"{pair.key} twice"), LONG)
+    assert "look as far as before" in same.answers[0] or same.furthest == "near"
+    assert not any("changed most" in sentence for sentence in same.answers)
 
 
 def test_cross_attention_has_no_distances(pair) -> None:
