@@ -62,14 +62,11 @@ class Widgets:
 
 
 def metric_choices(comparison: Comparison | None = None, *, everything: bool = False) -> list[tuple[str, str]]:
-    """Label and name of the first metrics or of all, in the order of :data:`attncompare.metrics.METRICS`; of the floors
-    those that were measured."""
-    found = () if comparison is None else [name for name in FLOORS if np.isfinite(comparison.metric(name)).any()]
-    return [
-        (f"{metric.title} ({metric.unit})", name)
-        for name, metric in METRICS.items()
-        if name in found or (name not in FLOORS and (everything or name in FIRST))
-    ]
+    """Label and name of the first metrics, then of the others where ``everything`` is asked for, then of the floors that
+    were measured."""
+    others = [name for name in METRICS if everything and name not in (*FIRST, *FLOORS)]
+    floors = () if comparison is None else [name for name in FLOORS if np.isfinite(comparison.metric(name)).any()]
+    return [(f"{METRICS[name].title} ({METRICS[name].unit})", name) for name in (*FIRST, *others, *floors)]
 
 
 def reading(metric: str) -> str:
