@@ -13,6 +13,6 @@ element.addEventListener('click', () => {
 })
 watch('value', draw)
 watch('exact', () => {
-  if (props.exact) element.querySelector('.one-head').dataset.exact = JSON.stringify(props.exact)
+  if (props.exact) fetch(props.exact.file.url)
 })
 draw()
