@@ -9,7 +9,7 @@ import pytest
 
 from attncompare.plots.cells import grid
 from attncompare.ui.questions import Answer
-from tests.ui.conftest import LONG_TEXT, Served
+from tests.ui.conftest import Served
 from tests.ui.visiting import Visit
 
 
@@ -161,23 +161,4 @@ def test_tokens_of_strangers_stay_text_in_the_list(visit: Visit) -> None:
     visit.tab.get_by_role("button", name="Show all 72 heads").click()
     assert visit.tab.title() == "attncompare"
     assert visit.tab.locator("#head-list img, #one-head img").count() == 0
-    assert visit.complaints == []
-
-
-def test_a_part_of_a_long_text_is_fetched_for_the_open_head(visit: Visit, long_pair: tuple[str, str]) -> None:
-    visit.tab.fill("#base input", long_pair[0])
-    visit.tab.fill("#tuned input", long_pair[1])
-    visit.compare(LONG_TEXT)
-    visit.tab.locator("#heads [data-name='L1.H2']").click()
-    visit.opened("L1.H2")
-    assert visit.tab.input_value("#last-keys input") == "511"
-    for name, value in (("first-queries", 100), ("last-queries", 119), ("first-keys", 90), ("last-keys", 129)):
-        visit.tab.fill(f"#{name} input", str(value))
-    with visit.tab.expect_response(lambda response: "head-L1.H2.bin" in response.url) as fetched:
-        visit.tab.click("#show-window")
-    assert len(fetched.value.body()) == 2 * 2 * 20 * 40 + 20 * 40 // 8
-    visit.tab.fill("#first-queries input", "300")
-    visit.tab.press("#first-queries input", "Enter")
-    visit.tab.wait_for_selector("#head-status [role=alert]")
-    assert "Expected queries to be a part" in visit.tab.inner_text("#head-status")
     assert visit.complaints == []

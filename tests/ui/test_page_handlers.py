@@ -101,7 +101,7 @@ def started(answer: Answer, metric: str = "jsd_bits") -> tuple[Any, ...]:
 
 
 def test_start_opens_the_head_that_moved_most(answer: Answer) -> None:
-    waiting, _, menu, _, grid, ranked, layers, movers, view, status, part, *ends = started(answer)
+    waiting, _, menu, metric, _, grid, ranked, layers, movers, view, status, fetched = started(answer)
     assert [name for _, name in menu["choices"]] == list(changed.FIRST)
     top = answer.comparison.movers[0]
     assert waiting["visible"] is False
@@ -109,9 +109,7 @@ def test_start_opens_the_head_that_moved_most(answer: Answer) -> None:
     assert (found["layers"][found["open"][0]], found["open"][1]) == (top.layer, top.head)
     assert (len(found["layers"]), found["heads"]) == (6, 12)
     assert view["exact"] is None
-    assert status == ""
-    assert part["visible"] is False
-    assert [end["value"] for end in ends] == [0, 14, 0, 14]
+    assert (metric, status, fetched) == ("jsd_bits", "", None)
     assert png(grid).startswith(PNG)
     assert top.name in grid["alt"]
     first = ranked["rows"][0]
@@ -122,11 +120,11 @@ def test_start_opens_the_head_that_moved_most(answer: Answer) -> None:
 def test_the_place_of_a_picture_is_known_before_it_comes(answer: Answer) -> None:
     first, last = changed.start(answer, "jsd_bits", False)
     assert len(first) == len(last)
-    for reserved, drawn in zip(first[6:8], last[6:8], strict=True):
+    for reserved, drawn in zip(first[7:9], last[7:9], strict=True):
         assert [reserved[side] for side in ("width", "height")] == [drawn[side] for side in ("width", "height")]
         size = png(drawn)[16:24]
         assert (int.from_bytes(size[:4]), int.from_bytes(size[4:])) == (drawn["width"], drawn["height"])
-    assert {str(update) for update in (*last[:6], *last[8:])} == {str(SKIPPED)}
+    assert {str(update) for update in (*last[:7], *last[9:])} == {str(SKIPPED)}
 
 
 def png(drawn: dict[str, Any]) -> bytes:
@@ -136,7 +134,7 @@ def png(drawn: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_of_the_menu_can_be_drawn(metric: str, answer: Answer) -> None:
-    meaning, grid, ranked = changed.draw(answer, None, metric)
+    metric, meaning, grid, ranked = changed.draw(answer, None, metric)
     assert METRICS[metric].citation.split(",")[0].replace("&", "&amp;") in meaning
     assert png(grid).startswith(PNG)
     assert METRICS[metric].title in grid["alt"]
@@ -155,7 +153,7 @@ def test_the_menu_holds_five_metrics_until_all_are_asked_for(answer: Answer) -> 
 
 
 def test_every_cell_says_its_head_and_number(answer: Answer) -> None:
-    _, grid, _ = changed.draw(answer, None, "jsd_bits")
+    *_, grid, _ = changed.draw(answer, None, "jsd_bits")
     bits = answer.comparison.heads["jsd_bits"]
     assert np.shape(grid["names"]) == bits.shape
     assert grid["names"][3][9] == f"L3.H9: {bits[3, 9]:.3g} bits"
@@ -168,7 +166,7 @@ def test_every_cell_says_its_head_and_number(answer: Answer) -> None:
 
 @pytest.mark.parametrize(("metric", "far"), [("jsd_bits", -1), ("cosine", 1), ("entropy_delta_nats", 0)])
 def test_heads_are_listed_by_how_far_they_are_from_unchanged(answer: Answer, metric: str, far: int) -> None:
-    _, _, ranked = changed.draw(answer, None, metric)
+    *_, ranked = changed.draw(answer, None, metric)
     values = answer.comparison.metric(metric)
     ours = [values[row["layer"], row["head"]] for row in ranked["rows"]]
     assert sorted(values.ravel().tolist(), key=lambda value: far * value if far else -abs(value)) == ours
@@ -178,7 +176,7 @@ def test_heads_are_listed_by_how_far_they_are_from_unchanged(answer: Answer, met
 
 
 def test_a_listed_head_says_what_it_lost_and_gained(answer: Answer) -> None:
-    _, _, ranked = changed.draw(answer, None, "jsd_bits")
+    *_, ranked = changed.draw(answer, None, "jsd_bits")
     result = answer.comparison
     for row, mover in zip(ranked["rows"], result.movers, strict=True):
         assert (row["layer"], row["head"]) == (mover.layer, mover.head)
@@ -194,7 +192,7 @@ def test_a_head_that_was_not_measured_is_listed_last(answer: Answer) -> None:
     heads = dict(answer.comparison.heads)
     heads["jsd_bits"] = np.where(np.arange(72).reshape(6, 12) == 45, np.nan, heads["jsd_bits"]).astype(np.float32)
     spoilt = replace(answer, comparison=replace(answer.comparison, heads=heads))
-    _, grid, ranked = changed.draw(spoilt, None, "jsd_bits")
+    *_, grid, ranked = changed.draw(spoilt, None, "jsd_bits")
     assert grid["names"][3][9] == "L3.H9: not measured"
     assert (ranked["rows"][-1]["value"], ranked["rows"][-1]["bar"]) == ("not measured", 0)
     sent = one_head.payload(spoilt)
@@ -245,8 +243,8 @@ def test_without_a_trace_heads_are_fetched_one_by_one(answer: Answer) -> None:
 
 def fetched(answer: Answer, asked: Any) -> dict[str, Any]:
     """What the view gets."""
-    update, status = last_of(one_head.exact(any_folder, answer, asked))
-    assert status == ""
+    update, status, part = last_of(one_head.exact(any_folder, answer, asked))
+    assert (status, part.row, part.head) == ("", asked["row"], asked["head"])
     return dict(update["exact"])
 
 
@@ -315,7 +313,7 @@ def test_files_hold_the_numbers(answer: Answer) -> None:
 
 def test_the_open_head_can_be_taken_also_when_its_trace_has_gone(answer: Answer) -> None:
     TRACES.drop(lambda key: True)
-    files = head_section.take_head(any_folder, answer, 0, 14, 0, 14, "L2.H5")
+    files = head_section.take_head(any_folder, answer, None, "L2.H5")
     assert files.name == "head-L2.H5"
     assert json.loads(files.made("json"))["head"] == 5
     assert len(pd.read_csv(BytesIO(files.made("csv")))) == 225
@@ -339,19 +337,18 @@ def test_tokens_are_printable(raw: str, shown: str) -> None:
 
 
 def test_nothing_is_drawn_before_there_is_an_answer() -> None:
-    assert changed.draw(None, None, "jsd_bits")[1:] == (SKIPPED, SKIPPED)
+    assert changed.draw(None, None, "jsd_bits")[2:] == (SKIPPED, SKIPPED)
     for skipped in (changed.remeasure(None, None, "jsd_bits", False), flow.start(None), distance.start(None)):
         assert set(map(str, skipped)) == {str(SKIPPED)}
     for steps in (
         changed.start(None, "jsd_bits", False),
         one_head.exact(any_folder, None, {}),
-        head_section.show_part(any_folder, "", None, 0, 1, 0, 1),
         flow.run(any_folder, None, 0),
         distance.run(any_folder, None),
         header.switch(any_folder, None, "cross"),
     ):
         assert list(steps) == []
-    for files in (changed_files.take_layers(None, None, ""), head_section.take_head(any_folder, None, 0, 1, 0, 1, "")):
+    for files in (changed_files.take_layers(None, None, ""), head_section.take_head(any_folder, None, None, "")):
         assert files is None
 
 
@@ -378,15 +375,13 @@ def test_flow_follows_one_token_of_a_long_causal_text(long_answer: Answer) -> No
 
 
 def test_any_part_of_a_long_text_can_be_looked_at(long_answer: Answer) -> None:
-    view, _, part, *ends = started(long_answer)[8:]
-    assert part["visible"] is True
-    assert [end["value"] for end in ends] == [0, 511, 0, 511]
-    assert ends[3]["maximum"] == 599
+    view = started(long_answer)[9]
     form = view["value"]["format"]
     assert form["step"] > 1
     assert form["visible"] is True
     assert Path(view["value"]["codes"]["path"]).stat().st_size < 0.75e6
-    update, _ = last_of(head_section.show_part(any_folder, "L1.H2", long_answer, 500, 599, 480, 599))
+    asked = {"row": 1, "head": 2, "queries": [500, 600], "keys": [480, 600]}
+    update, _, part = last_of(one_head.exact(any_folder, long_answer, asked))
     sent = update["exact"]
     assert (sent["row"], sent["head"], sent["queries"], sent["keys"]) == (1, 2, [500, 600], [480, 600])
     content = np.fromfile(sent["file"]["path"], "u1")
@@ -395,11 +390,17 @@ def test_any_part_of_a_long_text_can_be_looked_at(long_answer: Answer) -> None:
     codes = content[: 2 * 2 * 12000].view("<u2").reshape(2, 100, 120)
     np.testing.assert_allclose((codes[0] / 65535) ** 2, np.nan_to_num(maps.base), rtol=0, atol=2e-5)
     assert np.array_equal(np.unpackbits(content[48000:])[:12000].reshape(100, 120), ~np.isnan(maps.base))
-    for typed in ((5, 2, 0, 9), (0, 600, 0, 9), (None, 9, 0, 9), (0, 9, -1, 9), (0, 9, 0, 512)):
-        with pytest.raises(gr.Error, match=r"Expected|At most 512 keys"):
-            list(head_section.show_part(any_folder, "L1.H2", long_answer, *typed))
-    files = head_section.take_head(any_folder, long_answer, 500, 599, 480, 599, "L1.H2")
+    with pytest.raises(gr.Error, match=r"At most 512 keys are shown at once, got 600"):
+        list(one_head.exact(any_folder, long_answer, {**asked, "keys": [0, 600]}))
+    files = head_section.take_head(any_folder, long_answer, part, "L1.H2")
     assert np.shape(json.loads(files.made("json"))["base"]) == (100, 120)
+    assert pd.read_csv(BytesIO(files.made("csv")))["query"].min() == 500
+    for other in (head_section.take_head(any_folder, long_answer, part, "L1.H3"),
+                  head_section.take_head(any_folder, long_answer, None, "L1.H2")):  # fmt: skip
+        assert json.loads(other.made("json"))["queries"] == [0, 600]
+        assert other.made("png").startswith(PNG)
+        with pytest.raises(BadInput, match="A table of 600 tokens would be too long"):
+            other.made("csv")
 
 
 def test_reading_a_long_text_again_is_told(long_answer: Answer) -> None:

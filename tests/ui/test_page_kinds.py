@@ -127,7 +127,7 @@ def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
     assert answer.comparison.verdict == told["verdict"]
     assert choice["visible"] is kind.encoder_decoder
     assert "not measured" in verdict
-    (_, _, _, _, grid, ranked, _, _, view, *_), (*_,) = changed.start(answer, "jsd_bits", False)
+    (_, _, _, _, _, grid, ranked, _, _, view, *_), (*_,) = changed.start(answer, "jsd_bits", False)
     assert Path(grid["picture"]["path"]).read_bytes().startswith(PNG)
     assert len(ranked["rows"]) == len(told["heads"])
     sent = view["value"]
@@ -138,7 +138,7 @@ def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
     shape = 2, 2, sent["heads"], len(sent["tokens"]), len(keys)
     whole = np.fromfile(sent["codes"]["path"], "<u2", int(np.prod(shape))).reshape(shape)[:, 1, 2]
     asked = {"row": 1, "head": 2, "queries": [0, 2], "keys": [0, 3]}
-    (update, _) = list(one_head.exact(any_folder, answer, asked))[-1]
+    (update, *_) = list(one_head.exact(any_folder, answer, asked))[-1]
     exact = np.fromfile(update["exact"]["file"]["path"], "<u2", 12).reshape(2, 2, 3)
     assert np.abs(whole[:, :2, :3].astype(int) - exact).max() <= 1
     assert len(flow.start(answer)) == 7

@@ -190,14 +190,14 @@ def test_the_noise_of_another_question_is_left_out(answer: Answer, measured: Noi
 def test_floors_are_offered_only_where_they_were_measured(answer: Answer, measured: Noise) -> None:
     plain = [name for _, name in changed.metric_choices()]
     assert plain == list(changed.FIRST)
-    menu, _, grid, *_ = changed.remeasure(answer, measured, "cosine", True)
+    menu, _, _, grid, *_ = changed.remeasure(answer, measured, "cosine", True)
     assert sorted(name for _, name in menu["choices"]) == sorted(METRICS)
     assert menu["value"] == "cosine"
     assert "Cosine" in grid["alt"]
     few = [name for _, name in changed.remeasure(answer, measured, "jsd_bits", False)[0]["choices"]]
     assert few == [*changed.FIRST, *FLOORS]
-    _, _, menu, meaning, grid, *_ = next(changed.start(answer, "floor_multiple", False))
-    assert menu["value"] == "jsd_bits"
+    _, _, menu, metric, meaning, grid, *_ = next(changed.start(answer, "floor_multiple", False))
+    assert menu["value"] == metric == "jsd_bits"
     assert "mean over the text" in meaning
     assert "Divergence" in grid["alt"]
     assert [name for _, name in menu["choices"]] == plain
@@ -205,7 +205,7 @@ def test_floors_are_offered_only_where_they_were_measured(answer: Answer, measur
 
 @pytest.mark.parametrize("metric", FLOORS)
 def test_every_floor_can_be_drawn(metric: str, answer: Answer, measured: Noise) -> None:
-    _, grid, _ = changed.draw(answer, measured, metric)
+    *_, grid, _ = changed.draw(answer, measured, metric)
     assert METRICS[metric].title in grid["alt"]
     assert "No head was measured" not in grid["alt"]
 
@@ -215,7 +215,7 @@ def test_pictures_and_files_go_by_the_yardstick(answer: Answer, measured: Noise)
     assert json.loads(beside.made("json"))["noise"]["draws"] == 19
     assert pd.read_csv(BytesIO(beside.made("csv")))["floor_p"].notna().all()
     assert pd.read_csv(BytesIO(without.made("csv")))["floor_p"].isna().all()
-    grids = [changed.draw(answer, yardstick, "jsd_bits")[1] for yardstick in (None, measured)]
+    grids = [changed.draw(answer, yardstick, "jsd_bits")[2] for yardstick in (None, measured)]
     assert grids[0]["picture"] != grids[1]["picture"]  # heads within the floor are quiet
     times = measured.floor.multiple
     for row, head in ((0, 0), (3, 9)):
@@ -223,7 +223,7 @@ def test_pictures_and_files_go_by_the_yardstick(answer: Answer, measured: Noise)
         assert name.startswith(grids[0]["names"][row][head])
         assert float(name.split(", ")[1].removesuffix(" times its floor")) == pytest.approx(times[row, head], rel=0.05)
         assert name.endswith("within a random change") is not measured.moved[row, head]
-    rows = {(row["layer"], row["head"]): row for row in changed.draw(answer, measured, "jsd_bits")[2]["rows"]}
+    rows = {(row["layer"], row["head"]): row for row in changed.draw(answer, measured, "jsd_bits")[3]["rows"]}
     assert float(rows[3, 9]["floor"].removesuffix("×")) == pytest.approx(times[3, 9], rel=0.05)
 
 

@@ -52,7 +52,7 @@ def test_a_new_comparison_clears_the_yardstick(visit: Visit) -> None:
     assert visit.tab.input_value("#metric input").startswith("Divergence (bits)")
     assert "Divergence" in visit.tab.get_attribute("#heads img", "alt")
     visit.tab.click("#metric input")
-    visit.tab.get_by_role("option", name="Cosine similarity").wait_for()
+    visit.tab.get_by_role("option", name="Sink mass moved").wait_for()
     assert visit.tab.get_by_role("option", name="Family-wise p").count() == 0
     visit.tab.keyboard.press("Escape")
     visit.tab.click(".tab-link")
