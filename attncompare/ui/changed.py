@@ -33,8 +33,8 @@ further. The others are behind *all metrics*."""
 
 WAITING = '<p class="waiting">Press Compare: the grid of heads will stand here.</p>'
 
-Drawn = tuple[Any, Any, Any]
-"""Updates of meaning, grid and list."""
+Drawn = tuple[Any, Any, Any, Any]
+"""Updates of the metric that is shown, its meaning, grid and list."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Widgets:
     """The tab below its waiting note."""
 
     metric: gr.Dropdown
+    chosen: gr.State
+    """The metric that is shown: what the menu says may be gone from it by the time that it is heard."""
     everything: gr.Checkbox
     meaning: gr.HTML
     grid: gr.HTML
@@ -52,8 +54,8 @@ class Widgets:
 
     @property
     def drawn(self) -> list[Any]:
-        """What the metric is shown by."""
-        return [self.meaning, self.grid, self.ranked]
+        """What says which metric is shown, and shows it."""
+        return [self.chosen, self.meaning, self.grid, self.ranked]
 
     @property
     def pictures(self) -> list[Any]:
@@ -62,14 +64,11 @@ class Widgets:
 
 
 def metric_choices(comparison: Comparison | None = None, *, everything: bool = False) -> list[tuple[str, str]]:
-    """Label and name of the first metrics or of all, in the order of :data:`attncompare.metrics.METRICS`; of the floors
-    those that were measured."""
-    found = () if comparison is None else [name for name in FLOORS if np.isfinite(comparison.metric(name)).any()]
-    return [
-        (f"{metric.title} ({metric.unit})", name)
-        for name, metric in METRICS.items()
-        if name in found or (name not in FLOORS and (everything or name in FIRST))
-    ]
+    """Label and name of the first metrics, then of the others where ``everything`` is asked for, then of the floors that
+    were measured."""
+    others = [name for name in METRICS if everything and name not in (*FIRST, *FLOORS)]
+    floors = () if comparison is None else [name for name in FLOORS if np.isfinite(comparison.metric(name)).any()]
+    return [(f"{METRICS[name].title} ({METRICS[name].unit})", name) for name in (*FIRST, *others, *floors)]
 
 
 def reading(metric: str) -> str:
@@ -79,7 +78,7 @@ def reading(metric: str) -> str:
 
 
 def start(answer: Answer | None, metric: str, everything: bool) -> Iterator[tuple[Any, ...]]:
-    """A new answer: updates of waiting, content, menu, meaning, grid, list, layers and movers, and of the open head.
+    """A new answer: updates of waiting, content, menu, metric, meaning, grid, list, layers, movers, and of the open head.
 
     What stands on top comes first; layers and movers are given their place with it, and come next.
     """
@@ -91,16 +90,16 @@ def start(answer: Answer | None, metric: str, everything: bool) -> Iterator[tupl
         below = plots.layers(result), plots.movers(result)
         yield *OPENED, menu, *drawn, *map(place, below), *head_section.start(answer)
         kept = [gr.skip()]
-        yield *kept * 6, *_pictures(result, *below), *kept * 7
+        yield *kept * 7, *_pictures(result, *below), *kept * 3
 
 
 def remeasure(answer: Answer | None, yardstick: Noise | None, metric: str, everything: bool) -> tuple[Any, ...]:
-    """A yardstick has come: updates of menu, meaning, grid, list, layers and movers.
+    """A yardstick has come: updates of menu, metric, meaning, grid, list, layers and movers.
 
     One that goes does so because a new answer came, which draws itself.
     """
     if answer is None or yardstick is None:
-        return (gr.skip(),) * 6
+        return (gr.skip(),) * 7
     with shown_errors():
         result = answer.beside(yardstick)
         return *_offered(result, metric, everything), *_pictures(result, plots.layers(result), plots.movers(result))
@@ -109,7 +108,7 @@ def remeasure(answer: Answer | None, yardstick: Noise | None, metric: str, every
 def draw(answer: Answer | None, yardstick: Noise | None, metric: str) -> Drawn:
     """Another metric."""
     if answer is None:
-        return reading(metric), gr.skip(), gr.skip()
+        return metric, reading(metric), gr.skip(), gr.skip()
     with shown_errors():
         return _drawn(answer.beside(yardstick), metric)
 
@@ -123,7 +122,7 @@ def offer(answer: Answer | None, yardstick: Noise | None, metric: str, everythin
 
 
 def _offered(result: Comparison, metric: str, everything: bool) -> tuple[Any, ...]:
-    """Updates of menu, meaning, grid and list; a metric that was not measured gives way to the divergence."""
+    """Updates of menu, metric, meaning, grid and list; a metric that was not measured gives way to the divergence."""
     known = dict(metric_choices(result, everything=True)).values()
     chosen = metric if metric in known else DEFAULT
     choices = metric_choices(result, everything=everything or chosen not in (*FIRST, *FLOORS))
@@ -131,7 +130,7 @@ def _offered(result: Comparison, metric: str, everything: bool) -> tuple[Any, ..
 
 
 def _drawn(result: Comparison, metric: str) -> Drawn:
-    return reading(metric), grid_value(result, metric), list_value(result, metric)
+    return metric, reading(metric), grid_value(result, metric), list_value(result, metric)
 
 
 def _pictures(result: Comparison, layers: Any, movers: Any) -> tuple[Any, Any]:
@@ -154,11 +153,12 @@ def _menu() -> tuple[gr.Dropdown, gr.Checkbox, gr.HTML]:
 
 def _widgets(states: States, local: LocalRule) -> Widgets:
     metric, everything, meaning = _menu()
+    chosen = gr.State(DEFAULT)
     measured = [states.answer, states.noise]
     with gr.Row(elem_classes=["heads-row"]):
         with gr.Column(scale=6, min_width=420):
             grid = head_grid()
-            take_row("heads", take_heads, [*measured, metric])
+            take_row("heads", take_heads, [*measured, chosen])
         with gr.Column(scale=6, min_width=420):
             ranked = head_list()
     one = head_section.head_section(states, local)
@@ -169,7 +169,7 @@ def _widgets(states: States, local: LocalRule) -> Widgets:
         with gr.Column(scale=6, min_width=420):
             movers = framed("movers")
             take_row("movers", take_movers, measured)
-    return Widgets(metric, everything, meaning, grid, ranked, one, layers, movers)
+    return Widgets(metric, chosen, everything, meaning, grid, ranked, one, layers, movers)
 
 
 def changed_tab(states: States, local: LocalRule) -> None:
@@ -180,10 +180,10 @@ def changed_tab(states: States, local: LocalRule) -> None:
         with gr.Column(elem_classes=UNSEEN) as content:
             shown = _widgets(states, local)
 
-    choosing: list[Any] = [shown.metric, shown.everything]
+    choosing: list[Any] = [shown.chosen, shown.everything]
     again: list[Any] = [shown.metric, *shown.drawn, *shown.pictures]
     starting: list[Any] = [waiting, content, *again, *shown.one.starting]
-    answer.change(start, [answer, *choosing], starting, cancels=shown.one.fetching, **DRAWING)
+    answer.change(start, [answer, *choosing], starting, cancels=[shown.one.fetching], **DRAWING)
     yardstick.change(remeasure, [answer, yardstick, *choosing], again, **DRAWING)
     shown.metric.input(draw, [answer, yardstick, shown.metric], shown.drawn, **DRAWING)
     shown.everything.input(offer, [answer, yardstick, *choosing], shown.metric, **PRIVATE)

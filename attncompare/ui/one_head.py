@@ -73,11 +73,14 @@ def payload(answer: Answer) -> dict[str, Any]:
     }
 
 
-def exact(local: LocalRule, answer: Answer | None, asked: Any) -> Iterator[tuple[Any, Any]]:
-    """One head's maps at 16 bits: updates of the view and of the status. ``asked`` is what the view, or a stranger, sent."""
+def exact(local: LocalRule, answer: Answer | None, asked: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """One head's maps at 16 bits: updates of view, status and the part that was fetched last.
 
-    def busy(step: Step) -> tuple[Any, Any]:
-        return gr.skip(), progress_html(step)
+    ``asked`` is what the view, or a stranger, sent.
+    """
+
+    def busy(step: Step) -> tuple[Any, Any, Any]:
+        return gr.skip(), progress_html(step), gr.skip()
 
     if answer is None:
         return
@@ -87,10 +90,10 @@ def exact(local: LocalRule, answer: Answer | None, asked: Any) -> Iterator[tuple
         content, hides = coded_head(maps)
         file = served(kept(f"head-{maps.name}.bin", content))
         found = {"row": part.row, "head": part.head, "queries": list(maps.queries), "keys": list(maps.keys)}
-        yield gr.update(exact={**found, "file": file, "visible": hides}), ""
+        yield gr.update(exact={**found, "file": file, "visible": hides}), "", part
     except Exception as error:
         failed = failure(error)
-        yield gr.skip(), error_html(failed.sentence)
+        yield gr.skip(), error_html(failed.sentence), gr.skip()
         raise failed.toast() from None
 
 

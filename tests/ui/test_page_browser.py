@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from attncompare.attention import unheard
-from attncompare.plots.grid import grid
 from attncompare.ui.questions import Answer
 from attncompare.ui.work import turn
 from tests.ui.conftest import NEGATION, Served
@@ -36,60 +35,16 @@ def test_the_page_calls_nobody_and_shows_what_python_says(visit: Visit, answer: 
     top = answer.comparison.movers[0]
     assert f"{top.name} moved most" in verdict
     assert verdict.split(".")[0] == answer.comparison.verdict.split(".")[0]
-    assert visit.chosen() == (f"L{top.layer}", f"H{top.head}")
-    assert top.name in (visit.tab.get_attribute("#maps img", "alt") or "")
+    visit.opened(top.name)
+    assert top.name in visit.tab.inner_text("#one-head")
     visit.tab.get_by_role("tab", name="Where it flows").click()
     visit.tab.wait_for_selector("#rollout img")
     assert visit.hosts <= {"127.0.0.1", ""}
     assert visit.complaints == []
 
 
-def test_a_click_on_a_cell_opens_that_head(compared: Visit) -> None:
-    place = grid(6, 12)
-    box = compared.tab.locator("#heads img").bounding_box()
-    natural = compared.tab.eval_on_selector("#heads img", "image => image.naturalWidth")
-    scale = box["width"] / natural
-    before = compared.source("#maps")
-    compared.tab.locator("#heads img").click(
-        position={
-            "x": (place.left + 5.5 * place.cell_width) * scale,
-            "y": (place.top + 4.5 * place.cell_height) * scale,
-        }
-    )
-    compared.changed("#maps", before)
-    assert compared.chosen() == ("L4", "H5")
-    assert "L4.H5" in compared.tab.get_attribute("#maps img", "alt")
-
-
-def test_a_head_can_be_chosen_without_a_mouse(compared: Visit) -> None:
-    before = compared.source("#maps")
-    compared.tab.focus("#layer input")
-    compared.tab.keyboard.press("ArrowDown")
-    compared.tab.get_by_role("option", name="L1", exact=True).wait_for()
-    compared.tab.fill("#layer input", "L1")
-    compared.tab.keyboard.press("Enter")
-    compared.changed("#maps", before)
-    assert "L1." in compared.tab.get_attribute("#maps img", "alt")
-
-
-def test_another_metric_redraws_the_grid(compared: Visit) -> None:
-    before = compared.source("#heads")
-    compared.tab.click("#metric input")
-    compared.tab.get_by_role("option", name="Cosine similarity").click()
-    compared.tab.wait_for_selector('#heads img[alt*="Cosine similarity"]')
-    assert compared.source("#heads") != before
-    assert "Kovaleva" in compared.tab.inner_text("#reading")
-
-
-def test_the_numbers_can_be_downloaded(compared: Visit) -> None:
-    with compared.tab.expect_download() as download:
-        compared.tab.click("#json")
-    assert download.value.suggested_filename == "comparison.json"
-    assert compared.complaints == []
-
-
 def test_an_error_is_told_and_keeps_the_old_result_and_the_ids(visit: Visit) -> None:
-    verdict, maps = visit.compare(), visit.source("#maps")
+    verdict, grid = visit.compare(), visit.source("#heads")
     visit.tab.fill("#tuned input", "not an id!")
     visit.tab.click("#compare")
     visit.tab.wait_for_selector("#status [role=alert]")
@@ -99,7 +54,7 @@ def test_an_error_is_told_and_keeps_the_old_result_and_the_ids(visit: Visit) -> 
     visit.tab.click("#compare")
     visit.tab.wait_for_function("document.querySelector('#status').innerText.includes('The text is empty')")
     assert visit.tab.inner_text("#verdict .verdict") == verdict
-    assert visit.source("#maps") == maps
+    assert visit.source("#heads") == grid
     assert visit.tab.is_enabled("#compare")
     assert visit.complaints == []
 
@@ -107,7 +62,7 @@ def test_an_error_is_told_and_keeps_the_old_result_and_the_ids(visit: Visit) -> 
 @pytest.mark.parametrize("keys", ["Enter", "Control+Enter", "Meta+Enter"])
 def test_the_keyboard_submits(visit: Visit, keys: str) -> None:
     visit.tab.press("#text textarea", keys)
-    visit.tab.wait_for_selector("#maps img", state="attached")
+    visit.tab.wait_for_selector("#heads img", state="attached")
 
 
 def test_waiting_is_shown_and_cancelling_ends_it(visit: Visit) -> None:
@@ -166,29 +121,14 @@ def test_the_closed_form_works_from_the_keyboard(visit: Visit) -> None:
     visit.tab.wait_for_function("document.querySelector('#options').innerText.includes('chat template')")
 
 
-def test_a_long_text_is_shortened_and_looked_at_through_a_window(visit: Visit) -> None:
+def test_a_long_text_is_shortened(visit: Visit) -> None:
     visit.tab.fill("#text textarea", NEGATION.replace(".", " ") * 50)
     visit.tab.click("#compare")
     visit.tab.click("#shorten")
     visit.tab.wait_for_function("document.querySelector('#status').innerText.includes('was cut')")
     assert visit.tab.is_hidden("#shorten")
     visit.compare()
-    assert visit.tab.input_value("#last-keys input") == "511"
-    whole = visit.source("#maps")
-    for name, value in (("first-queries", 100), ("last-queries", 119), ("first-keys", 90), ("last-keys", 129)):
-        visit.tab.fill(f"#{name} input", str(value))
-    visit.tab.click("#show-window")
-    visit.changed("#maps", whole)
-    assert "100" in visit.tab.get_attribute("#maps img", "alt")
-    part = visit.source("#maps")
-    visit.tab.fill("#first-queries input", "300")
-    visit.tab.press("#first-queries input", "Enter")
-    visit.tab.wait_for_selector("#head-status [role=alert]")
-    assert "the first not after the last" in visit.tab.inner_text("#head-status")
-    visit.tab.click("#whole-text")
-    visit.changed("#maps", part)
-    assert visit.tab.input_value("#first-queries input") == "0"
-    assert visit.source("#maps").split("/")[-2] == whole.split("/")[-2]  # the same content
+    assert visit.tab.is_hidden("#window")  # 512 tokens are shown whole
     assert visit.complaints == []
 
 

@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError
 
 from attncompare.models.checkpoint import any_folder
 from attncompare.ui import changed, distance, flow, header, noise, one_head
+from attncompare.ui.printable import printable
 from tests.test_cli import SCHEMA, run
 from tests.ui.conftest import PLAIN, Served
 from tests.ui.kinds import KINDS, TEXT, Kind, save_kind
@@ -126,11 +127,20 @@ def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
     assert answer.comparison.verdict == told["verdict"]
     assert choice["visible"] is kind.encoder_decoder
     assert "not measured" in verdict
-    *_, grid, layer, _, _, _, _, _, _ = changed.start(answer, "jsd_bits")
-    assert [number for _, number in layer["choices"]] == [0, 1]
-    assert Path(grid["value"]).read_bytes().startswith(PNG)
-    (maps, _) = list(one_head.draw(any_folder, answer, 1, 2, 0, 1, 0, 2))[-1]
-    assert "L1.H2" in maps["alt_text"]
+    (_, _, _, _, _, grid, ranked, _, _, view, *_), (*_,) = changed.start(answer, "jsd_bits", False)
+    assert Path(grid["picture"]["path"]).read_bytes().startswith(PNG)
+    assert len(ranked["rows"]) == len(told["heads"])
+    sent = view["value"]
+    assert (sent["layers"], sent["level"], sent["causal"]) == ([0, 1], kind.level, answer.comparison.causal)
+    keys = sent["keys"] or sent["tokens"]
+    texts = [printable(token["text"]) for token in told["key_tokens"] or told["tokens"]]
+    assert [token["text"] for token in keys] == texts
+    shape = 2, 2, sent["heads"], len(sent["tokens"]), len(keys)
+    whole = np.fromfile(sent["codes"]["path"], "<u2", int(np.prod(shape))).reshape(shape)[:, 1, 2]
+    asked = {"row": 1, "head": 2, "queries": [0, 2], "keys": [0, 3]}
+    (update, *_) = list(one_head.exact(any_folder, answer, asked))[-1]
+    exact = np.fromfile(update["exact"]["file"]["path"], "<u2", 12).reshape(2, 2, 3)
+    assert np.abs(whole[:, :2, :3].astype(int) - exact).max() <= 1
     assert len(flow.start(answer)) == 7
     if told["attention"] != "cross":
         picture, *_ = list(distance.run(any_folder, answer))[-1]

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from attncompare.models import embedded
 from attncompare.models.checkpoint import any_folder, no_folder
 from attncompare.models.pair import PAIRS
 from attncompare.ui import changed, header, noise
+from attncompare.ui.changed_files import take_heads
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, sent_measuring, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise, question
 from attncompare.ui.verdict import CAUTIONS, POINTER, verdict_html
@@ -81,7 +83,7 @@ def test_measuring_shows_work_then_what_python_says(answer: Answer, measured: No
 
 def test_nothing_is_measured_before_there_is_an_answer() -> None:
     assert list(noise.run(any_folder, None, 39, "")) == []
-    for skipped in (noise.start(None, ""), changed.remeasure(None, None, "jsd_bits", 0, 0)):
+    for skipped in (noise.start(None, ""), changed.remeasure(None, None, "jsd_bits", False)):
         assert set(map(str, skipped)) == {SKIPPED}
     assert str(header.judge(None, None)) == SKIPPED
 
@@ -187,32 +189,42 @@ def test_the_noise_of_another_question_is_left_out(answer: Answer, measured: Noi
 
 def test_floors_are_offered_only_where_they_were_measured(answer: Answer, measured: Noise) -> None:
     plain = [name for _, name in changed.metric_choices()]
-    assert plain == [name for name in METRICS if name not in FLOORS]
-    menu, _, grid = changed.remeasure(answer, measured, "cosine", 2, 5)
-    assert [name for _, name in menu["choices"]] == list(METRICS)
-    assert "value" not in menu
-    assert "Cosine" in grid["alt_text"]
-    _, _, menu, meaning, grid, *_ = changed.start(answer, "floor_multiple")
-    assert menu["value"] == "jsd_bits"
+    assert plain == list(changed.FIRST)
+    menu, _, _, grid, *_ = changed.remeasure(answer, measured, "cosine", True)
+    assert sorted(name for _, name in menu["choices"]) == sorted(METRICS)
+    assert menu["value"] == "cosine"
+    assert "Cosine" in grid["alt"]
+    few = [name for _, name in changed.remeasure(answer, measured, "jsd_bits", False)[0]["choices"]]
+    assert few == [*changed.FIRST, *FLOORS]
+    _, _, menu, metric, meaning, grid, *_ = next(changed.start(answer, "floor_multiple", False))
+    assert menu["value"] == metric == "jsd_bits"
     assert "mean over the text" in meaning
-    assert "Divergence" in grid["alt_text"]
+    assert "Divergence" in grid["alt"]
     assert [name for _, name in menu["choices"]] == plain
 
 
 @pytest.mark.parametrize("metric", FLOORS)
 def test_every_floor_can_be_drawn(metric: str, answer: Answer, measured: Noise) -> None:
-    picture = changed.draw_heads(answer, measured, metric, 3, 9)
-    assert METRICS[metric].title in picture["alt_text"]
-    assert "No head was measured" not in picture["alt_text"]
+    *_, grid, _ = changed.draw(answer, measured, metric)
+    assert METRICS[metric].title in grid["alt"]
+    assert "No head was measured" not in grid["alt"]
 
 
 def test_pictures_and_files_go_by_the_yardstick(answer: Answer, measured: Noise) -> None:
-    without, beside = (changed.draw_rest(answer, yardstick) for yardstick in (None, measured))
-    assert json.loads(Path(beside[2]["value"]).read_text("utf-8"))["noise"]["draws"] == 19
-    assert pd.read_csv(beside[3]["value"])["floor_p"].notna().all()
-    assert pd.read_csv(without[3]["value"])["floor_p"].isna().all()
-    grids = [changed.draw_heads(answer, yardstick, "jsd_bits", 3, 9)["value"] for yardstick in (None, measured)]
-    assert grids[0] != grids[1]  # heads within the floor are quiet
+    without, beside = (take_heads(answer, yardstick, "jsd_bits", "") for yardstick in (None, measured))
+    assert json.loads(beside.made("json"))["noise"]["draws"] == 19
+    assert pd.read_csv(BytesIO(beside.made("csv")))["floor_p"].notna().all()
+    assert pd.read_csv(BytesIO(without.made("csv")))["floor_p"].isna().all()
+    grids = [changed.draw(answer, yardstick, "jsd_bits")[2] for yardstick in (None, measured)]
+    assert grids[0]["picture"] != grids[1]["picture"]  # heads within the floor are quiet
+    times = measured.floor.multiple
+    for row, head in ((0, 0), (3, 9)):
+        name = grids[1]["names"][row][head]
+        assert name.startswith(grids[0]["names"][row][head])
+        assert float(name.split(", ")[1].removesuffix(" times its floor")) == pytest.approx(times[row, head], rel=0.05)
+        assert name.endswith("within a random change") is not measured.moved[row, head]
+    rows = {(row["layer"], row["head"]): row for row in changed.draw(answer, measured, "jsd_bits")[3]["rows"]}
+    assert float(rows[3, 9]["floor"].removesuffix("×")) == pytest.approx(times[3, 9], rel=0.05)
 
 
 def test_what_strangers_typed_is_escaped(measured: Noise) -> None:
