@@ -157,11 +157,11 @@ function labels(words, size) {
       special: positions.every(at => value.tokens[at].special),
       sink: positions.some(at => value.tokens[at].sink),
     }))
-    return { query: merged, key: merged }
+    return { query: placedNames(merged, 0), key: placedNames(merged, 0) }
   }
   const side = (tokens, [start, stop]) => {
     const cut = tokens.slice(start, stop)
-    return size === 1 ? cut : bins(cut.length, size).map(positions => group(positions.map(i => cut[i]), start + positions[0]))
+    return size === 1 ? placedNames(cut, start) : bins(cut.length, size).map(positions => group(positions.map(i => cut[i]), start + positions[0]))
   }
   const { queries, keys } = windows()
   return { query: side(value.tokens, queries), key: side(keyTokens(), keys) }
@@ -275,6 +275,7 @@ function notes() {
   if (view?.sinks) said.push('Sinks are hidden: every row is divided by what is left of it. Rows of which less than 10\u00a0% is left are blank.')
   if (view && (view.sinks || Array.from(view.map.base).some(Number.isNaN))) said.push('Hatched: ' + (view.sinks ? 'sinks, blank rows and ' : '') + 'keys that a query may not see.')
   if (view?.words) said.push('Tokens of a word are one: keys summed, queries averaged.')
+  if (part('lines').classList.contains('windowed')) said.push('Of the tokens on the other side only the linked are listed; click one to see its own links.')
   if (view && view.drawn.step > 1) said.push(`In the maps a cell is ${view.drawn.step}\u00a0\u00d7\u00a0${view.drawn.step} tokens: keys summed, queries averaged.`)
   if (view && !view.fine && view.step === 1) said.push('Numbers are within 1/255.')
   part('said').textContent = said.join(' ')
@@ -315,7 +316,7 @@ function point(event) {
   const delta = map.delta[i]
   const numbers = `base ${number(map.base[i])}, tuned ${number(map.tuned[i])}, delta ${Number.isNaN(delta) ? '\u2013' : signed(delta)}`
   say(part('read'), names.query[at.query], ' \u2192 ', names.key[at.key], ': ', blank ? 'nothing to show here' : numbers)
-  part('read').dataset.cell = `${at.query},${at.key}`
+  Object.assign(part('read').dataset, { cell: `${at.query},${at.key}`, base: map.base[i], tuned: map.tuned[i] })
 }
 
 function unpoint() {

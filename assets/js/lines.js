@@ -2,7 +2,7 @@
 // left, keys on the right; a token of either side can be chosen, and the numbers stand beside the tokens of the other side.
 
 const LINKS = 8 // of either model
-const FAINTEST = 0.01 // weaker links are not drawn
+const FAINTEST = 0.02 // weaker links are not drawn
 const ROW = 24 // height of a token in pixels, as in the style sheet
 const WINDOWED = 60 // with more tokens the chosen side scrolls in a box, and of the other side only the linked are shown
 const BOX = 480
@@ -31,6 +31,7 @@ function tokenLines(part, told) {
     press.dataset.side = side
     press.dataset.index = index
     press.append(bdi(token, 22))
+    if (windowed && token.place !== undefined) press.append(` (${token.place})`)
     node.append(press, made('span', 'number base'), made('span', 'number tuned'), made('span', 'number delta'))
     return node
   }
@@ -136,7 +137,7 @@ function tokenLines(part, told) {
         const [left, right] = current.side === 'query' ? ends : [ends[1], ends[0]]
         lines.push(drawn('path', {
           class: model, d: `M2,${left} C${width * 0.4},${left} ${width * 0.6},${right} ${width - 2},${right}`,
-          'stroke-width': 1 + 5 * weight, opacity: 0.4 + 0.6 * weight,
+          'stroke-width': 1.2 + 5 * weight, opacity: Math.min(1, 0.25 + 1.5 * weight),
         }))
       }
     }

@@ -166,6 +166,20 @@ function largest(numbers, count, least) {
   return found
 }
 
+// A small picture of a map: of each group of cells the number that is furthest from 0, so that a single strong link is seen.
+function shrunk(values, keys, most) {
+  const queries = values.length / keys
+  const size = Math.ceil(Math.max(keys, queries) / most)
+  if (size === 1) return { values, keys }
+  const width = Math.ceil(keys / size)
+  const small = new Float32Array(width * Math.ceil(queries / size)).fill(NaN)
+  for (let i = 0; i < values.length; i++) {
+    const to = Math.floor(Math.floor(i / keys) / size) * width + Math.floor((i % keys) / size)
+    if (!(Math.abs(values[i]) <= Math.abs(small[to]))) small[to] = Number.isNaN(values[i]) ? small[to] : values[i]
+  }
+  return { values: small, keys: width }
+}
+
 function largestOf(...lists) {
   let most = 0
   for (const numbers of lists) for (let i = 0; i < numbers.length; i++) if (Math.abs(numbers[i]) > most) most = Math.abs(numbers[i])
