@@ -157,11 +157,12 @@ function labels(words, size) {
       special: positions.every(at => value.tokens[at].special),
       sink: positions.some(at => value.tokens[at].sink),
     }))
-    return { query: merged, key: merged }
+    return { query: placedNames(merged, 0), key: placedNames(merged, 0) }
   }
   const side = (tokens, [start, stop]) => {
     const cut = tokens.slice(start, stop)
-    return size === 1 ? cut : bins(cut.length, size).map(positions => group(positions.map(i => cut[i]), start + positions[0]))
+    if (size === 1) return placedNames(cut, start)
+    return Array.from({ length: Math.ceil(cut.length / size) }, (_, i) => group(cut.slice(i * size, (i + 1) * size), start + i * size))
   }
   const { queries, keys } = windows()
   return { query: side(value.tokens, queries), key: side(keyTokens(), keys) }
@@ -182,24 +183,16 @@ function look() {
   if (words) map = mergedMap(map, value.words, value.words)
   const names = labelled(words, found.step)
   const sinks = single && toggles.sinks.checked
-  const plain = map
   if (sinks) map = withoutSinks(map, names.key.map(token => token.sink))
   const shown = shownMap(map)
-  return { ...found, map: shown, names, words, sinks, drawn: reduced(plain, shown, names, words, found.step) }
+  return { ...found, map: shown, names, words, sinks, drawn: reduced(shown, names, words, found.step) }
 }
 
 // What the maps on the screen show: with more cells than a screen can, several are one.
-function reduced(plain, shown, names, words, step) {
-  const size = Math.ceil(Math.max(plain.queries, plain.keys) / FINEST)
+function reduced(shown, names, words, step) {
+  const size = Math.ceil(Math.max(shown.queries, shown.keys) / FINEST)
   if (size === 1) return { map: shown, names, step, words }
-  return { map: binned(shown, size), names: labelled(words, step * size), step: step * size, words }
-}
-
-// Cells that are blank count as nothing; a group of nothing but them is blank too.
-function binned(map, size) {
-  const seen = Uint8Array.from(map.delta, change => (Number.isNaN(change) ? 0 : 1))
-  const filled = side => map[side].map(weight => weight || 0)
-  return shownMap(mergedMap({ ...map, base: filled('base'), tuned: filled('tuned'), seen }, bins(map.queries, size), bins(map.keys, size)))
+  return { map: binnedMap(shown, size), names: labelled(words, step * size), step: step * size, words }
 }
 
 function show() {
@@ -273,8 +266,9 @@ function described(model, map, names) {
 function notes() {
   const said = []
   if (view?.sinks) said.push('Sinks are hidden: every row is divided by what is left of it. Rows of which less than 10\u00a0% is left are blank.')
-  if (view && (view.sinks || Array.from(view.map.base).some(Number.isNaN))) said.push('Hatched: ' + (view.sinks ? 'sinks, blank rows and ' : '') + 'keys that a query may not see.')
+  if (view && (view.sinks || view.map.base.some(Number.isNaN))) said.push('Hatched: ' + (view.sinks ? 'sinks, blank rows and ' : '') + 'keys that a query may not see.')
   if (view?.words) said.push('Tokens of a word are one: keys summed, queries averaged.')
+  if (part('lines').classList.contains('windowed')) said.push('Of the tokens on the other side only the linked are listed; click one to see its own links.')
   if (view && view.drawn.step > 1) said.push(`In the maps a cell is ${view.drawn.step}\u00a0\u00d7\u00a0${view.drawn.step} tokens: keys summed, queries averaged.`)
   if (view && !view.fine && view.step === 1) said.push('Numbers are within 1/255.')
   part('said').textContent = said.join(' ')
@@ -315,7 +309,7 @@ function point(event) {
   const delta = map.delta[i]
   const numbers = `base ${number(map.base[i])}, tuned ${number(map.tuned[i])}, delta ${Number.isNaN(delta) ? '\u2013' : signed(delta)}`
   say(part('read'), names.query[at.query], ' \u2192 ', names.key[at.key], ': ', blank ? 'nothing to show here' : numbers)
-  part('read').dataset.cell = `${at.query},${at.key}`
+  Object.assign(part('read').dataset, { cell: `${at.query},${at.key}`, base: map.base[i], tuned: map.tuned[i] })
 }
 
 function unpoint() {

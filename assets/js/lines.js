@@ -2,7 +2,7 @@
 // left, keys on the right; a token of either side can be chosen, and the numbers stand beside the tokens of the other side.
 
 const LINKS = 8 // of either model
-const FAINTEST = 0.01 // weaker links are not drawn
+const FAINTEST = 0.02 // weaker links are not drawn
 const ROW = 24 // height of a token in pixels, as in the style sheet
 const WINDOWED = 60 // with more tokens the chosen side scrolls in a box, and of the other side only the linked are shown
 const BOX = 480
@@ -19,7 +19,9 @@ function tokenLines(part, told) {
   let kept = false // whether the visitor chose the pinned token
   let current = null
   let windowed = false
+  let naming = 0
   let links = []
+  let dressed = [] // rows that show something of the chosen token
 
   const rows = side => columns[side].children
   const button = (side, index) => rows(side)[index].firstElementChild
@@ -30,7 +32,10 @@ function tokenLines(part, told) {
     press.type = 'button'
     press.dataset.side = side
     press.dataset.index = index
+    press.tabIndex = -1
+    press.setAttribute('aria-pressed', 'false')
     press.append(bdi(token, 22))
+    if (windowed && token.place !== undefined) press.append(` (${token.place})`)
     node.append(press, made('span', 'number base'), made('span', 'number tuned'), made('span', 'number delta'))
     return node
   }
@@ -40,6 +45,7 @@ function tokenLines(part, told) {
     const start = tokens !== labels
     map = next
     if (start) {
+      dressed = []
       tokens = labels
       windowed = Math.max(labels.query.length, labels.key.length) > WINDOWED
       part.classList.toggle('windowed', windowed)
@@ -47,7 +53,10 @@ function tokenLines(part, told) {
         columns[side].replaceChildren(...labels[side].map((token, index) => row(side, token, index)))
       }
     }
-    name()
+    // Names of hundreds of tokens can wait until the picture stands.
+    cancelIdleCallback(naming)
+    if (windowed) naming = requestIdleCallback(name)
+    else name()
     if (start) kept = false
     if (!kept) pinned = { side: 'query', index: mostChanged(map) }
     choose(pinned.side, pinned.index)
@@ -71,42 +80,44 @@ function tokenLines(part, told) {
     return largest(weights, 3, FAINTEST).map(i => `${spoken(names[i])} ${weights[i].toFixed(2)}`).join(', ')
   }
 
+  // Only rows that change are touched: there may be hundreds.
   function choose(side, index) {
-    if (!current || current.side !== side) for (const node of rows(side)) numbered(node)
+    for (const node of dressed) undress(node)
+    dressed = []
     current = { side, index }
     part.dataset.chosen = side
-    const base = looks(map, map.base, side, index)
-    const tuned = looks(map, map.tuned, side, index)
+    const [base, tuned] = ['base', 'tuned'].map(model => looks(map, map[model], side, index))
     links = [...new Set([...largest(base, LINKS, FAINTEST), ...largest(tuned, LINKS, FAINTEST)])].sort((a, b) => a - b)
     const linked = new Set(links)
-    for (let i = 0; i < base.length; i++) {
+    for (const i of windowed ? links : base.keys()) {
       const node = rows(other[side])[i]
-      node.hidden = windowed && !linked.has(i)
       node.classList.toggle('linked', linked.has(i))
-      numbered(node, base[i], tuned[i])
+      number(node, base[i], tuned[i])
+      dressed.push(node)
     }
-    for (const way of ['query', 'key']) {
-      const all = rows(way)
-      for (let i = 0; i < all.length; i++) {
-        const here = way === side && i === index
-        if (way === side) {
-          all[i].hidden = false
-          all[i].classList.remove('linked')
-        }
-        all[i].classList.toggle('chosen', here)
-        all[i].firstElementChild.tabIndex = here || (way !== side && i === (links[0] ?? 0)) ? 0 : -1
-        all[i].firstElementChild.setAttribute('aria-pressed', way === pinned.side && i === pinned.index)
-      }
-    }
+    const here = rows(side)[index]
+    here.classList.add('chosen')
+    const keep = rows(pinned.side)[pinned.index]
+    keep.firstElementChild.setAttribute('aria-pressed', 'true')
+    const beside = rows(other[side])[links[0] ?? 0]
+    here.firstElementChild.tabIndex = beside.firstElementChild.tabIndex = 0
+    dressed.push(here, keep, beside)
     draw(base, tuned)
-    told(side, index, links.length)
+    told(side, index)
   }
 
-  // The numbers beside a token, in full precision as data; none where there is nothing to show.
-  function numbered(node, base, tuned) {
-    const [, ...spans] = node.children
+  function undress(node) {
+    node.classList.remove('linked', 'chosen')
     for (const name of ['base', 'tuned', 'trend']) delete node.dataset[name]
-    if (base === undefined) return spans.forEach(span => { span.textContent = '' })
+    const [press, ...spans] = node.children
+    for (const span of spans) span.textContent = ''
+    press.setAttribute('aria-pressed', 'false')
+    press.tabIndex = -1
+  }
+
+  // The numbers beside a token, in full precision as data.
+  function number(node, base, tuned) {
+    const [, ...spans] = node.children
     if (!Number.isNaN(base)) node.dataset.base = base
     if (!Number.isNaN(tuned)) node.dataset.tuned = tuned
     const delta = signed(tuned - base)
@@ -136,7 +147,7 @@ function tokenLines(part, told) {
         const [left, right] = current.side === 'query' ? ends : [ends[1], ends[0]]
         lines.push(drawn('path', {
           class: model, d: `M2,${left} C${width * 0.4},${left} ${width * 0.6},${right} ${width - 2},${right}`,
-          'stroke-width': 1 + 5 * weight, opacity: 0.4 + 0.6 * weight,
+          'stroke-width': 1.2 + 5 * weight, opacity: Math.min(1, 0.25 + 1.5 * weight),
         }))
       }
     }
@@ -179,7 +190,7 @@ function tokenLines(part, told) {
       event.preventDefault()
       return button(side, links[0] ?? 0).focus()
     }
-    const shown = [...rows(at.side)].flatMap((node, i) => (node.hidden ? [] : [i]))
+    const shown = windowed && at.side !== current.side ? links : tokens[at.side].map((_, i) => i)
     const last = shown.length - 1
     const to = { ArrowDown: shown.indexOf(at.index) + 1, ArrowUp: shown.indexOf(at.index) - 1, Home: 0, End: last }[event.key]
     if (to === undefined) return

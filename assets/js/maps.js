@@ -90,10 +90,25 @@ function share(row, into) {
   return sum
 }
 
-// Neighbouring positions in groups of `size`, as mergedMap takes them.
-function bins(count, size) {
-  return Array.from({ length: Math.ceil(count / size) }, (_, bin) =>
-    Array.from({ length: Math.min(size, count - bin * size) }, (_, i) => bin * size + i))
+// A shown map with `size` x `size` cells as one, as mergedMap merges; cells without a number count as nothing, and a group of
+// nothing but them is blank.
+function binnedMap(map, size) {
+  const [queries, keys] = [map.queries, map.keys].map(count => Math.ceil(count / size))
+  const binned = weights => {
+    const sums = new Float32Array(queries * keys).fill(NaN)
+    for (let query = 0; query < map.queries; query++) {
+      const row = Math.floor(query / size)
+      const averaged = Math.min(size, map.queries - row * size)
+      for (let key = 0; key < map.keys; key++) {
+        const weight = weights[query * map.keys + key]
+        if (Number.isNaN(weight)) continue
+        const to = row * keys + Math.floor(key / size)
+        sums[to] = (Number.isNaN(sums[to]) ? 0 : sums[to]) + weight / averaged
+      }
+    }
+    return sums
+  }
+  return shownMap({ queries, keys, base: binned(map.base), tuned: binned(map.tuned), seen: null })
 }
 
 // The map without the keys marked in `sinks`: rows renormalised over the others; NaN in the sinks' columns, and in a
@@ -164,6 +179,20 @@ function largest(numbers, count, least) {
     if (found.length > count) found.pop()
   }
   return found
+}
+
+// A small picture of a map: of each group of cells the number that is furthest from 0, so that a single strong link is seen.
+function shrunk(values, keys, most) {
+  const queries = values.length / keys
+  const size = Math.ceil(Math.max(keys, queries) / most)
+  if (size === 1) return { values, keys }
+  const width = Math.ceil(keys / size)
+  const small = new Float32Array(width * Math.ceil(queries / size)).fill(NaN)
+  for (let i = 0; i < values.length; i++) {
+    const to = Math.floor(Math.floor(i / keys) / size) * width + Math.floor((i % keys) / size)
+    if (!(Math.abs(values[i]) <= Math.abs(small[to]))) small[to] = Number.isNaN(values[i]) ? small[to] : values[i]
+  }
+  return { values: small, keys: width }
 }
 
 function largestOf(...lists) {

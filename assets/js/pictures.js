@@ -1,8 +1,9 @@
 // Maps on canvas, with names of tokens and colour bars. `figure` is the <figure> of one map.
 
-const NAMES = { left: 82, above: 66, right: 30 } // room for names in pixels; slanted ones reach past the right edge
+const LETTERS = 11 // of a name on an axis
 const TALLEST = 460
-const LABEL_PITCH = 11
+const LABEL_PITCH = 9.5
+const SLANT = { degrees: -58, run: 0.53, rise: 0.85 }
 
 // Values as a picture of one pixel a cell; nothing is drawn where a value is NaN.
 function pixels(values, keys, colors, low, high) {
@@ -36,11 +37,29 @@ function hatched(context, width, height, ratio) {
   context.stroke()
 }
 
-// Size of a cell in CSS pixels: square where there are as many queries as keys, and never too tall.
-function cellSize(room, queries, keys) {
-  const width = Math.min((room - NAMES.left - NAMES.right) / keys, 44)
+// How wide the widest name is at 12 pixels. Names are measured once: labels stay the same objects from head to head.
+const widths = new WeakMap()
+function widest(tokens) {
+  if (!widths.has(tokens)) {
+    const context = made('canvas').getContext('2d')
+    context.font = `italic 12px ${getComputedStyle(element).fontFamily}`
+    widths.set(tokens, Math.max(...tokens.map(token => context.measureText(short(token.text, LETTERS)).width)))
+  }
+  return widths.get(tokens)
+}
+
+// Where a map stands in its room, in CSS pixels: below and beside the names. Cells are square where there are as many queries
+// as keys, and never so tall that the map would not fit a screen.
+function placed(room, labels) {
+  const [queries, keys] = [labels.query.length, labels.key.length]
+  const left = Math.ceil(widest(labels.query)) + 10
+  const long = widest(labels.key)
+  const fit = right => Math.min((room - left - right) / keys, 44)
+  const slanted = Math.floor(fit(SLANT.run * long)) >= 16 // slanted names reach past the right edge
+  const width = fit(slanted ? SLANT.run * long : 4)
   const tall = queries === keys ? width : Math.max(width, Math.min(22, TALLEST / queries))
-  return { width, height: Math.min(tall, TALLEST / queries) }
+  const above = Math.ceil(slanted ? SLANT.rise * long + 8 : long) + 12
+  return { left, above, width, height: Math.min(tall, TALLEST / queries), slanted }
 }
 
 function paint(canvas, picture, width, height) {
@@ -55,43 +74,46 @@ function paint(canvas, picture, width, height) {
   context.drawImage(picture, 0, 0, canvas.width, canvas.height)
 }
 
-// One map. `map` is {queries, keys, values, colors, low, high, labels: {query, key}}; returns the size of its cells.
+// One map. `map` is {queries, keys, values, colors, low, high, labels: {query, key}}; returns where its cells are.
 function drawMap(figure, map) {
   const plot = figure.querySelector('.plot')
-  const cell = cellSize(plot.clientWidth, map.queries, map.keys)
+  const cell = placed(plot.clientWidth, map.labels)
   const width = cell.width * map.keys
   const height = cell.height * map.queries
-  plot.style.height = `${height + NAMES.above + 2}px`
-  paint(plot.querySelector('canvas'), pixels(map.values, map.keys, map.colors, map.low, map.high), width, height)
-  names(plot.querySelector('svg'), map.labels, cell, height)
-  bar(figure.querySelector('.bar'), map, width)
+  plot.style.height = `${height + cell.above + 2}px`
+  const cells = figure.querySelector('.cells')
+  cells.style.left = `${cell.left}px`
+  cells.style.top = `${cell.above}px`
+  paint(cells.querySelector('canvas'), pixels(map.values, map.keys, map.colors, map.low, map.high), width, height)
+  names(plot.querySelector('svg'), map.labels, cell)
+  bar(figure.querySelector('.bar'), map, cell.left, width)
   return cell
 }
 
 // Names of tokens on both axes, as many as can be read; drawn again only if they changed, not with every head.
-function names(svg, labels, cell, height) {
+function names(svg, labels, cell) {
   const state = `${labels.id} ${cell.width} ${cell.height}`
   if (svg.dataset.state === state) return
   svg.dataset.state = state
   svg.replaceChildren()
   const write = (tokens, size, place) => {
     const step = Math.ceil(LABEL_PITCH / size)
-    const points = Math.min(12, Math.max(9.5, size * step * 0.72))
+    const points = Math.min(12, Math.max(9, size * step * 0.75))
     for (let i = 0; i < tokens.length; i += step) {
-      const text = drawn('text', { 'font-size': points, ...place((i + 0.5) * size) }, short(tokens[i].text, 11))
+      const text = drawn('text', { 'font-size': points, ...place((i + 0.5) * size) }, short(tokens[i].text, LETTERS))
       if (tokens[i].special) text.classList.add('special')
       svg.append(text)
     }
   }
-  write(labels.query, cell.height, y => ({ x: NAMES.left - 6, y: NAMES.above + y, 'text-anchor': 'end', 'dominant-baseline': 'central' }))
-  const slant = cell.width * Math.ceil(LABEL_PITCH / cell.width) >= 15 ? -58 : -90
-  write(labels.key, cell.width, x => ({
-    transform: `translate(${NAMES.left + x} ${NAMES.above - 6}) rotate(${slant})`, 'dominant-baseline': 'central',
-  }))
+  const middle = { 'dominant-baseline': 'central' }
+  write(labels.query, cell.height, y => ({ x: cell.left - 6, y: cell.above + y, 'text-anchor': 'end', ...middle }))
+  const turn = cell.slanted ? SLANT.degrees : -90
+  write(labels.key, cell.width, x => ({ transform: `translate(${cell.left + x} ${cell.above - 6}) rotate(${turn})`, ...middle }))
 }
 
-function bar(node, map, width) {
-  node.style.width = `${Math.max(width, 150)}px`
+function bar(node, map, left, width) {
+  node.style.marginLeft = `${left}px`
+  node.style.width = `${Math.max(width, 180)}px`
   const canvas = node.querySelector('canvas')
   const ramp = Float32Array.from({ length: 256 }, (_, i) => i)
   canvas.width = 256
@@ -106,8 +128,8 @@ function bar(node, map, width) {
 function mark(node, cell, rows, columns) {
   node.hidden = !rows
   if (!rows) return
-  node.style.left = `${NAMES.left + columns[0] * cell.width}px`
-  node.style.top = `${NAMES.above + rows[0] * cell.height}px`
+  node.style.left = `${cell.left + columns[0] * cell.width}px`
+  node.style.top = `${cell.above + rows[0] * cell.height}px`
   node.style.width = `${(columns[1] - columns[0]) * cell.width}px`
   node.style.height = `${(rows[1] - rows[0]) * cell.height}px`
 }

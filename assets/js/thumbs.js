@@ -73,20 +73,23 @@ function thumbnails(part, colors, weights, chosen) {
   function tile(context, row, head, shown) {
     const map = weights(row, head)
     if (!map) return
-    // Changes share one scale, so that heads can be told apart by it; of base and tuned the pattern is what counts.
-    const top = shown === 'delta' ? far : largestOf(map.base, map.tuned)
-    const picture = pixels(map[shown], map.keys, shown === 'delta' ? colors.diverging : colors.sequential, shown === 'delta' ? -top : 0, top)
+    // Changes share one scale, so that heads can be told apart by it (small as they are here, half of the largest is dark
+    // enough); of base and tuned the pattern is what counts.
+    const top = shown === 'delta' ? far / 2 : largestOf(map.base, map.tuned)
+    const small = shrunk(map[shown], map.keys, size)
+    const [scale, low] = shown === 'delta' ? [colors.diverging, -top] : [colors.sequential, 0]
+    const picture = pixels(small.values, small.keys, scale, low, top)
     const at = [head * (size + THUMB.gap), row * (size + THUMB.gap)]
     context.fillStyle = '#f3f3f7'
     context.fillRect(...at, size, size)
-    context.imageSmoothingEnabled = map.keys > size
+    context.imageSmoothingEnabled = false
     context.drawImage(picture, ...at, size, size)
   }
 
   function furthest() {
     let most = 0
     value.layers.forEach((_, row) => {
-      for (let head = 0; head < value.heads; head++) most = Math.max(most, largestOf(weights(row, head)?.delta ?? [0]) )
+      for (let head = 0; head < value.heads; head++) most = Math.max(most, largestOf(weights(row, head)?.delta ?? []))
     })
     return most
   }

@@ -22,7 +22,8 @@ function short(text, room) {
 
 // A token within a name or a tooltip.
 function spoken(token) {
-  return short(token.text.slice(0, 200).replace(DIRECTION_MARKS, ''), 24)
+  const text = short(token.text.slice(0, 400).replace(DIRECTION_MARKS, ''), 24)
+  return token.place === undefined ? text : `${text} (${token.place})`
 }
 
 function ordinal(number) {
@@ -44,6 +45,13 @@ function drawn(tag, attributes, text = '') {
   return node
 }
 
+// Tokens as they are named where they stand alone: with their place where the text holds them more than once.
+function placedNames(tokens, start) {
+  const count = new Map()
+  for (const { text } of tokens) count.set(text, (count.get(text) ?? 0) + 1)
+  return tokens.map((token, i) => (count.get(token.text) > 1 ? { ...token, place: start + i } : token))
+}
+
 // A token in running text, which cannot change the direction of what stands around it.
 function bdi(token, room = 24) {
   const node = made('bdi', token.special ? 'special' : '', short(token.text, room))
@@ -53,5 +61,6 @@ function bdi(token, room = 24) {
 
 // A sentence into a node: its parts are strings and tokens.
 function say(node, ...parts) {
-  node.replaceChildren(...parts.map(part => (typeof part === 'string' ? part : bdi(part))))
+  const place = token => (token.place === undefined ? '' : ` (${token.place})`)
+  node.replaceChildren(...parts.flatMap(part => (typeof part === 'string' ? part : [bdi(part), place(part)])))
 }

@@ -13,9 +13,11 @@ SCRIPTS = ("words", "maps", "pictures", "lines", "thumbs", "explorer")
 """Of ``assets/js``, in the order in which they are read."""
 
 _MAP = """<figure data-part="{name}" class="{name}"><figcaption>{title}</figcaption>
-<div class="plot"><svg aria-hidden="true"></svg><div class="cells"><canvas role="img" aria-label="Map of {name}"></canvas></div>
+<div class="plot"><svg aria-hidden="true"></svg>
+<div class="cells"><canvas role="img" aria-label="Map of {name}"></canvas></div>
 <div class="mark chosen" hidden></div><div class="mark at" hidden></div></div>
-<div class="bar" aria-hidden="true"><canvas></canvas><span class="end"></span><span>{meaning}</span><span class="end"></span></div>
+<div class="bar" aria-hidden="true"><canvas></canvas>
+<span class="end"></span><span>{meaning}</span><span class="end"></span></div>
 </figure>"""
 
 _SHARE = "share of a query's attention"
@@ -48,12 +50,14 @@ _NAMES = """<div class="token names {side}"><span>{side}</span><span class="numb
 <span class="number">tuned</span><span class="number delta">delta</span></div>"""
 
 _LINES = f"""<section data-part="lines"><h3 data-part="looks">Token lines</h3>
-<p class="hint">Point at a token or move with the arrow keys; a click or Enter keeps it, Esc goes back to the one that is kept.</p>
+<p class="hint">Point at a token or move with the arrow keys; a click or Enter keeps it,
+Esc goes back to the one that is kept.</p>
 <p class="legend"><span class="line base"></span> base <span class="line tuned"></span> tuned
 <span class="gained">\N{BLACK UP-POINTING TRIANGLE} gained</span>
 <span class="lost">\N{BLACK DOWN-POINTING TRIANGLE} lost</span></p>
 <p class="wait"></p>
-<div class="links"><div class="columns" aria-hidden="true">{_NAMES.format(side="query")}<span></span>{_NAMES.format(side="key")}</div>
+<div class="links"><div class="columns" aria-hidden="true">
+{_NAMES.format(side="query")}<span></span>{_NAMES.format(side="key")}</div>
 <div class="columns"><div class="queries" role="group" aria-label="Queries"></div><svg aria-hidden="true"></svg>
 <div class="keys" role="group" aria-label="Keys"></div></div></div></section>"""
 
@@ -63,7 +67,8 @@ _THUMBS = """<section data-part="thumbs"><h3>All heads</h3>
 <label><input type="radio" name="thumbs" value="tuned"> tuned</label>
 <label><input type="radio" name="thumbs" value="delta" checked> delta</label></fieldset>
 <p class="hint">Click one to open it. Deltas share one scale; base and tuned have one for each head.</p>
-<div class="scroll"><div class="grid" role="group" aria-label="All heads, layers down"><canvas aria-hidden="true"></canvas></div></div>
+<div class="scroll"><div class="grid" role="group" aria-label="All heads, layers down">
+<canvas aria-hidden="true"></canvas></div></div>
 </section>"""
 
 SKELETON = f"""<section class="one-head" data-state="empty" aria-label="One head in both models">
