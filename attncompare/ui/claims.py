@@ -32,6 +32,11 @@ def marked(text: str) -> str:
     return _QUOTED.sub(lambda found: f"‘<bdi>{found[1]}</bdi>’", heads)
 
 
+def linked(text: str) -> str:
+    """The same with every head a link that opens it."""
+    return re.sub(r"<b>(L\d+\.H\d+)</b>", r'<a class="head" href="#one-head" data-open="\1">\1</a>', marked(text))
+
+
 def link_html(tab: str, element: str, text: str) -> str:
     """A link to an element of a tab."""
     return f'<a class="see" href="#{element}" data-go-tab="{tab}" data-go-to="{element}">{escape(text)}</a>'
@@ -47,13 +52,13 @@ def reference(claim: Claim) -> str:
 
 def claim_row(claim: Claim) -> tuple[str, str]:
     """What a claim is about, and the sentence with its link as HTML."""
-    return claim.about, f"{marked(claim.sentence)} {reference(claim)}"
+    return claim.about, f"{linked(claim.sentence)} {reference(claim)}"
 
 
 def rows_html(rows: Sequence[tuple[str, str]]) -> str:
-    """A list of subjects and what is said of each, which is HTML; what is said of the same stands together."""
+    """A list of subjects and what is said of each, which is HTML; a subject stands once for all that is said of it."""
     listed = [
-        f"<dt>{escape(about)}</dt><dd>{' '.join(said for _, said in group)}</dd>"
+        f"<dt>{escape(about)}</dt>{''.join(f'<dd>{said}</dd>' for _, said in group)}"
         for about, group in groupby(rows, lambda row: row[0])
     ]
     return f'<dl class="claims">{"".join(listed)}</dl>' if listed else ""

@@ -96,6 +96,7 @@ def javascript(call: Call, address: str) -> str:
         f"const found = await client.predict({_json('/' + call.analysis)}, {_json(call.payload, indent=2)})\n"
         "const [numbers, ...pictures] = found.data\n"
         "console.log(numbers, pictures.map(picture => picture.url))\n"
+        "// In Node the connection stays open: end the script with process.exit().\n"
     )
 
 

@@ -11,7 +11,8 @@ from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.patching import Patching
 from attncompare.analyses.verdict import caution, matter_claims
 from attncompare.attention import Check
-from attncompare.ui.claims import claim_row, link_html, marked, reference, rows_html
+from attncompare.ui.claims import claim_row, link_html, linked, reference, rows_html
+from attncompare.ui.claims import marked as marked  # what others mark their own findings with
 from attncompare.ui.receipt import ALIGNED, label, receipt_html
 from attncompare.ui.work import Step
 
@@ -60,7 +61,7 @@ def verdict_html(comparison: Comparison, patching: Patching | None = None) -> st
     chips = [_chip(check) for check in comparison.checks]
     chips += [f'<li class="care">{escape(text)}</li>' for text in CAUTIONS]
     return (
-        f'<section class="verdict"><p class="lead"><strong>{marked(first.sentence)}</strong> {reference(first)}</p>'
+        f'<section class="verdict"><p class="lead"><strong>{linked(first.sentence)}</strong> {reference(first)}</p>'
         f"{rows_html(rows)}{_warning(limits) if moved else ''}"
         f'<ul class="chips" aria-label="checks and cautions">{"".join(chips)}</ul>{receipt_html(comparison)}</section>'
     )
