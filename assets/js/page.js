@@ -3,7 +3,7 @@
 const OURS = ['base', 'tuned', 'text', 'text_pair', 'target', 'chat', 'generate', 'max_new_tokens', 'temperature', 'seed',
   'level', 'attention', 'head', 'tab']
 const FIRST_TAB = 'changed'
-const WAIT_MS = 6000
+const WAIT_MS = 3000
 const root = document.documentElement
 
 // gradio's own text box knows Enter alone
@@ -119,7 +119,7 @@ element.addEventListener('click', async event => {
   tell(`${done ? 'Link copied: pair, text, head and tab.' : 'Copy the address of this page.'} ${missing()}`)
 })
 function answered() {
-  element.classList.toggle('ready', Boolean(props.value))
+  element.querySelector('.link').hidden = !props.value
   if (!props.value) return
   state.parameters = props.value.parameters
   state.head = props.value.head

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -28,6 +29,16 @@ class Outputs:
     vocabularies differ."""
     same: bool | None
     """Whether both give the same likeliest answer."""
+
+    def frame(self) -> pd.DataFrame:
+        """One line per answer that either model lists, by the larger of both probabilities: ``answer``, ``base``, ``tuned``;
+        NaN where an answer is not among a model's likeliest."""
+        both = {"base": dict(self.base), "tuned": dict(self.tuned)}
+        answers = sorted(
+            {**both["base"], **both["tuned"]}, key=lambda one: -max(side.get(one, 0.0) for side in both.values())
+        )
+        sides = {name: [side.get(answer, float("nan")) for answer in answers] for name, side in both.items()}
+        return pd.DataFrame({"answer": answers, **sides})
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""

@@ -11,6 +11,7 @@ from attncompare.plots.head import head, head_alt
 from attncompare.plots.layers import layers, layers_alt
 from attncompare.plots.movers import movers, movers_alt
 from attncompare.plots.noise import noise, noise_alt
+from attncompare.plots.outputs import outputs, outputs_alt
 from attncompare.plots.overlay import overlay, overlay_alt
 from attncompare.plots.patching import patching, patching_alt
 from attncompare.plots.reach import reach, reach_alt
@@ -40,6 +41,8 @@ __all__ = [
     "movers_alt",
     "noise",
     "noise_alt",
+    "outputs",
+    "outputs_alt",
     "overlay",
     "overlay_alt",
     "patching",

@@ -11,6 +11,7 @@ from attncompare.attention import unheard
 from attncompare.models.checkpoint import any_folder, page_policy
 from attncompare.ui.cause_endpoints import cause_endpoints
 from attncompare.ui.changed import changed_tab
+from attncompare.ui.code import code_tab
 from attncompare.ui.distance import distance_tab
 from attncompare.ui.endpoints import endpoints
 from attncompare.ui.files import examples
@@ -64,6 +65,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
             matters_tab(states, local)
             noise_tab(states, local)
             several_tab(states, local)
+            code_tab(states)
         with gr.Accordion("How to read this", open=False, elem_id="how"):
             gr.Markdown(HOW_TO_READ)
         endpoints(local)

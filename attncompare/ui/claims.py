@@ -4,6 +4,7 @@
 head.
 """
 
+import re
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
@@ -23,9 +24,14 @@ PLACES: dict[View, tuple[str, str, str]] = {
 """Of each view its tab, the id of its picture, and what a link to it is called."""
 
 
+def linked(text: str) -> str:
+    """The same with every head a link that opens it."""
+    return re.sub(r"<b>(L\d+\.H\d+)</b>", r'<a class="head" href="#one-head" data-open="\1">\1</a>', marked(text))
+
+
 def link_html(tab: str, element: str, text: str) -> str:
     """A link to an element of a tab."""
-    return f'<a class="go" href="#{element}" data-go-tab="{tab}" data-go-to="{element}">{escape(text)}</a>'
+    return f'<a class="see" href="#{element}" data-go-tab="{tab}" data-go-to="{element}">{escape(text)}</a>'
 
 
 def reference(claim: Claim) -> str:
@@ -33,13 +39,18 @@ def reference(claim: Claim) -> str:
     tab, element, text = PLACES[claim.view]
     if claim.head is None:
         return link_html(tab, element, text)
-    return f'<a class="go" href="#{element}" data-open="{escape(claim.head)}">{escape(text)}</a>'
+    return f'<a class="see" href="#{element}" data-open="{escape(claim.head)}">{escape(text)}</a>'
 
 
-def claims_html(claims: Sequence[Claim]) -> str:
-    """A list of what the claims are about and what they say; those about the same stand together."""
-    rows = [
-        f"<dt>{escape(about)}</dt><dd>{' '.join(f'{marked(one.sentence)}&nbsp;{reference(one)}' for one in said)}</dd>"
-        for about, said in groupby(claims, lambda claim: claim.about)
+def claim_row(claim: Claim) -> tuple[str, str]:
+    """What a claim is about, and the sentence with its link as HTML."""
+    return claim.about, f"{linked(claim.sentence)} {reference(claim)}"
+
+
+def rows_html(rows: Sequence[tuple[str, str]]) -> str:
+    """A list of subjects and what is said of each, which is HTML; a subject stands once for all that is said of it."""
+    listed = [
+        f"<dt>{escape(about)}</dt>{''.join(f'<dd>{said}</dd>' for _, said in group)}"
+        for about, group in groupby(rows, lambda row: row[0])
     ]
-    return f'<dl class="claims">{"".join(rows)}</dl>' if rows else ""
+    return f'<dl class="claims">{"".join(listed)}</dl>' if listed else ""

@@ -15,8 +15,8 @@ class Form:
     """What is asked, and the buttons that ask it."""
 
     pairs: gr.Dataset
-    base: gr.Textbox
     swap: gr.Button
+    base: gr.Textbox
     tuned: gr.Textbox
     text: gr.Textbox
     samples: gr.Dataset
@@ -32,9 +32,11 @@ class Form:
 
 def form() -> Form:
     """The widgets, in the order of the screen."""
-    gallery = _gallery("Pairs to try", "pairs", [pair_label(pair) for pair in pairs()])
+    with gr.Row(elem_classes=["actions"]):
+        gallery = _gallery("Pairs to try", "pairs", [pair_label(pair) for pair in pairs()])
+        swap = gr.Button("⇄ Swap base and tuned", elem_id="exchange", size="sm", min_width=190, scale=0)
     with gr.Group(elem_classes=["form-card"]):
-        base, swap, tuned = _ids()
+        base, tuned = _ids()
         text = gr.Textbox(
             label="Text",
             info="Both models read it. Enter compares; text of several lines can be pasted.",
@@ -49,12 +51,12 @@ def form() -> Form:
         samples = _gallery("Texts to try", "examples", [sample["title"] for sample in examples()])
         cancel = gr.Button("Cancel", interactive=False, elem_id="cancel", min_width=110, scale=0)
         compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=150, scale=0)
-    return Form(gallery, base, swap, tuned, text, samples, options, cancel, compare)
+    return Form(gallery, swap, base, tuned, text, samples, options, cancel, compare)
 
 
-def _ids() -> tuple[gr.Textbox, gr.Button, gr.Textbox]:
-    """Base, swap and tuned."""
-    with gr.Row(elem_classes=["ids"]):
+def _ids() -> tuple[gr.Textbox, gr.Textbox]:
+    """Base and tuned."""
+    with gr.Row():
         base = gr.Textbox(
             label="Base",
             placeholder="empty: all-MiniLM-L6-v2, embedded",
@@ -62,7 +64,6 @@ def _ids() -> tuple[gr.Textbox, gr.Button, gr.Textbox]:
             max_lines=1,
             elem_id="base",
         )
-        swap = gr.Button("⇄ Swap", elem_id="exchange", size="sm", min_width=90, scale=0)
         tuned = gr.Textbox(
             label="Tuned",
             placeholder="empty: movie sentiment LoRA, embedded",
@@ -70,7 +71,7 @@ def _ids() -> tuple[gr.Textbox, gr.Button, gr.Textbox]:
             max_lines=1,
             elem_id="tuned",
         )
-    return base, swap, tuned
+    return base, tuned
 
 
 def _gallery(label: str, name: str, labels: list[str]) -> gr.Dataset:

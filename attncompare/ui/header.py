@@ -30,7 +30,7 @@ AT_ONCE = 8
 TITLE = """<header><h1>attncompare</h1>
 <p>What fine-tuning did to attention: two checkpoints, one text, every head.</p></header>"""
 
-LINK = """<div class="link"><button type="button" id="copy-link">Copy link</button>
+LINK = """<div class="link" hidden><button type="button" id="copy-link">Copy link</button>
 <span class="said" role="status"></span></div>"""
 """What is on the screen as an address; hidden until there is an answer."""
 
@@ -50,8 +50,8 @@ _FORM, _SHOWN = 12, 9
 
 
 def run(local: LocalRule, base: str, tuned: str, text: str, *options: Any) -> Iterator[tuple[Any, ...]]:
-    """Compare, telling what is being done: updates of answer, yardstick, status, verdict, link, kind, shorten, compare and
-    cancel.
+    """Compare, telling what is being done: updates of answer, yardstick, status, verdict, kind, shorten, compare, cancel and
+    link.
 
     An error leaves the answer, the verdict and everything typed as they are.
     """
@@ -100,7 +100,7 @@ def _answered(
     """Ask and show the answer; ``back`` is the update of the kind of attention after an error, ``head`` the one to open."""
 
     def busy(step: Step) -> tuple[Any, ...]:
-        return _KEPT, _KEPT, progress_html(step), _KEPT, _KEPT, _KEPT, gr.update(visible=False), *_BUSY
+        return _KEPT, _KEPT, progress_html(step), _KEPT, _KEPT, gr.update(visible=False), *_BUSY, _KEPT
 
     yield busy(Step("starting"))
     try:
@@ -108,11 +108,11 @@ def _answered(
         answer = yield from follow(lambda progress: ask_comparison(asked, local, progress), busy)
         answer, status = opened(answer, head)
         said = verdict_html(answer.comparison)
-        yield answer, None, status, said, parameters(answer), kinds(answer), _KEPT, *_IDLE
+        yield answer, None, status, said, kinds(answer), _KEPT, *_IDLE, parameters(answer)
     except Exception as error:
         failed = failure(error)
         offer = gr.update(visible=isinstance(error, TooLong))
-        yield _KEPT, _KEPT, error_html(failed.sentence), _KEPT, _KEPT, back, offer, *_IDLE
+        yield _KEPT, _KEPT, error_html(failed.sentence), _KEPT, back, offer, *_IDLE, _KEPT
         raise failed.toast() from None
 
 
@@ -173,7 +173,7 @@ def header(states: States, local: LocalRule, load: Callable[..., Any]) -> None:
         KINDS, value="self", label="Attention of", visible=False, interactive=True, elem_id="kind", container=False
     )
     answer, yardstick, patching = states.answer, states.noise, states.patching
-    shown = [answer, yardstick, status, verdict, link, kind, offer, asked.compare, asked.cancel]
+    shown = [answer, yardstick, status, verdict, kind, offer, asked.compare, asked.cancel, link]
     _asks(asked, local, load, status, offer, kind, answer, shown)
     _fills(asked, status)
     gr.on([yardstick.change, patching.change], judge, [answer, yardstick, patching], verdict, **DRAWING)

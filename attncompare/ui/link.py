@@ -23,7 +23,7 @@ TABS = ("changed", "flow", "distance", "rests", "matters", "real", "several", "c
 """Ids of the tabs, in the order of the page."""
 
 CHOICES = {
-    "chat": ("true", "false"),
+    "chat": ("false", "true"),
     "generate": ("none", "tuned", "base"),
     "level": ("auto", "token", "word"),
     "attention": ("self", "decoder", "cross"),
@@ -117,8 +117,16 @@ def _number(name: str, value: str | None, default: float) -> float:
 
 
 def _head(value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    if not (found := _HEAD.fullmatch(value)):
+    if value is not None and head_of(value) is None:
         raise BadInput(f"The link has head={value!r:.40}: expected a head such as L3.H9.")
-    return int(found[1]), int(found[2])
+    return None if value is None else head_of(value)
+
+
+def head_of(name: str) -> tuple[int, int] | None:
+    """Layer and head of a name such as ``L3.H9``; None for anything else.
+
+    >>> head_of("L3.H9"), head_of("L3.H9 ")
+    ((3, 9), None)
+    """
+    found = _HEAD.fullmatch(name)
+    return (int(found[1]), int(found[2])) if found else None

@@ -6,7 +6,7 @@ Tokens and texts come from strangers: everything is escaped here.
 from collections.abc import Sequence
 from html import escape
 
-from attncompare.ui.verdict import marked
+from attncompare.report.words import marked
 
 
 def answers_html(answers: Sequence[str]) -> str:

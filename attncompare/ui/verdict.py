@@ -4,14 +4,15 @@ Tokens, ids and texts come from strangers: everything is escaped here and shown 
 which inserts it as it is. (A Handlebars ``{{value}}`` would not do: gradio evaluates its output as a template once more.)
 """
 
+from collections.abc import Iterator
 from html import escape
 
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.patching import Patching
 from attncompare.analyses.verdict import caution, matter_claims
 from attncompare.report.receipt import receipt_html
-from attncompare.report.words import chips, marked
-from attncompare.ui.claims import claims_html, link_html, reference
+from attncompare.report.words import chips
+from attncompare.ui.claims import claim_row, link_html, linked, reference, rows_html
 from attncompare.ui.work import Step
 
 EMPTY = """
@@ -49,16 +50,24 @@ def error_html(text: str) -> str:
 
 def verdict_html(comparison: Comparison, patching: Patching | None = None) -> str:
     """The verdict, its first sentence emphasised, what not to conclude, and the receipt."""
-    matters = matter_claims(patching) if patching is not None and _is_about(comparison, patching) else ()
     limits = caution(comparison.noise)
     first, *rest = (claim for claim in comparison.claims if claim.sentence != limits)
-    lead = f'<p class="lead"><strong>{marked(first.sentence)}</strong>&nbsp;{reference(first)}</p>'
+    rows = [*map(claim_row, rest), *_open_questions(comparison, patching)]
     moved = len(comparison.claims) > len(rest) + 1  # else there is nothing that could be concluded wrongly
-    aside = _limits(comparison, limits, tested=bool(matters)) if moved else ""
     return (
-        f'<section class="verdict">{lead}{claims_html((*rest, *matters))}{aside}{chips(comparison)}'
-        f"{receipt_html(comparison)}</section>"
+        f'<section class="verdict"><p class="lead"><strong>{linked(first.sentence)}</strong> {reference(first)}</p>'
+        f"{rows_html(rows)}{_warning(limits) if moved else ''}{chips(comparison)}{receipt_html(comparison)}</section>"
     )
+
+
+def _open_questions(comparison: Comparison, patching: Patching | None) -> Iterator[tuple[str, str]]:
+    """Whether it is more than noise, and whether it matters: what was found, or where it can be found out."""
+    if comparison.noise is None:
+        yield "More than noise?", f"Not measured yet: {link_html('real', 'yardstick', 'measure')}"
+    if patching is not None and _is_about(comparison, patching):
+        yield from map(claim_row, matter_claims(patching))
+    elif comparison.outputs.kind != "none":
+        yield "Does it matter?", f"Not tested yet: {link_html('matters', 'swap', 'test')}"
 
 
 def _is_about(comparison: Comparison, patching: Patching) -> bool:
@@ -68,15 +77,10 @@ def _is_about(comparison: Comparison, patching: Patching) -> bool:
     return asked == (source.base, source.tuned, source.text, source.reading, patching.about)
 
 
-def _limits(comparison: Comparison, limits: str, *, tested: bool) -> str:
-    """What not to conclude, and where what is missing can be found out."""
-    asking = []
-    if comparison.noise is None:
-        asking.append(f"Is it more than noise? {link_html('real', 'yardstick', 'measure')}")
-    if not tested and comparison.outputs.kind != "none":
-        asking.append(f"Does it matter? {link_html('matters', 'swap', 'test')}")
+def _warning(limits: str) -> str:
+    """What not to conclude, and the way to check it."""
     check = link_html("matters", "swap", "Does it matter")
     return (
-        f'<div class="limits"><p>{escape(limits)} {" · ".join(asking)}</p><p class="warning"><b>High attention is not an '
-        f"explanation:</b> a head that moved far may move nothing in the answer. {check} puts it to the test.</p></div>"
+        '<p class="warning"><b>High attention is not an explanation.</b> A head that moved far may move nothing in the '
+        f"answer; {check} swaps heads and watches it. {escape(limits)}</p>"
     )

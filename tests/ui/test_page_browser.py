@@ -190,7 +190,7 @@ def test_no_screen_scrolls_sideways(browser: Any, page: Served, theme: str, widt
     visit.tab.click("#measure")
     visit.tab.wait_for_selector("#reach img")
     assert visit.overflow() <= 0
-    visit.tab.click(".tab-link")
+    visit.tab.click("#verdict [data-go-to=yardstick]")
     visit.tab.fill("#draws input", "3")
     visit.tab.click("#yardstick")
     visit.tab.wait_for_selector("#noise img")

@@ -13,19 +13,21 @@ import pandas as pd
 import pytest
 
 from attncompare import METRICS
+from attncompare.analyses.verdict import Claim
 from attncompare.attention import unheard
 from attncompare.errors import BadInput
 from attncompare.metrics import FLOORS
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
 from attncompare.plots.cells import grid as cells_of
+from attncompare.report.words import CAUTIONS
 from attncompare.ui import changed, changed_files, distance, flow, head_section, header, one_head, options
 from attncompare.ui.failures import UNEXPECTED, failure
 from attncompare.ui.files import asset, examples
 from attncompare.ui.printable import printable
 from attncompare.ui.questions import Answer, question
 from attncompare.ui.reading import MAX_CHARACTERS
-from attncompare.ui.verdict import CAUTIONS, error_html, verdict_html
+from attncompare.ui.verdict import error_html, verdict_html
 from attncompare.ui.work import turn
 from tests.ui.conftest import LONG_TEXT, PLAIN
 
@@ -48,8 +50,9 @@ def test_compare_shows_work_then_the_same_verdict_as_python(answer: Answer) -> N
     assert "starting" in steps[0][2]
     assert steps[0][6]["interactive"] is False
     assert steps[0][7]["interactive"] is True
-    result, yardstick, status, verdict, kind, _, compare, cancel = steps[-1]
+    result, yardstick, status, verdict, kind, _, compare, cancel, link = steps[-1]
     assert yardstick is None
+    assert link["parameters"] == [["text", answer.question.text]]
     assert kind["visible"] is False
     assert result.comparison.verdict == answer.comparison.verdict
     assert result.comparison.movers[0].name in verdict
@@ -75,7 +78,7 @@ def test_an_error_is_one_sentence_and_leaves_the_answer(tuned: str, text: str, e
     assert expected in raised.value.message
     assert "\n" not in raised.value.message
     assert raised.value.print_exception is False
-    kept, yardstick, status, verdict, _, _, compare, _ = shown[-1]
+    kept, yardstick, status, verdict, _, _, compare, *_ = shown[-1]
     assert kept == yardstick == SKIPPED
     assert verdict == SKIPPED
     assert 'role="alert"' in status
@@ -491,7 +494,8 @@ def test_the_receipt_says_how_tokens_were_aligned(answer: Answer) -> None:
 
 def test_the_verdict_escapes_what_strangers_typed(answer: Answer) -> None:
     hostile = "<img src=x onerror=alert(1)>"
-    shown = verdict_html(replace(answer.comparison, verdict=f"One. ‘{hostile}’ moved.", base=spoilt(answer, hostile)))
+    claims = (Claim("Heads", "One.", "heads"), Claim(hostile, f"‘{hostile}’ moved.", "movers"))
+    shown = verdict_html(replace(answer.comparison, claims=claims, base=spoilt(answer, hostile)))
     assert "<img" not in shown
     assert "&lt;img" in shown
     assert "<img" not in error_html(hostile)
@@ -504,7 +508,7 @@ def test_the_verdict_says_both_cautions_and_every_check(answer: Answer) -> None:
     for caution in CAUTIONS:
         assert caution in shown
     assert shown.count("<li") == len(answer.comparison.checks) + len(CAUTIONS)
-    assert f"<strong>{answer.comparison.verdict.split('. ')[0]}.</strong>" in shown
+    assert f"<strong>{answer.comparison.claims[0].sentence}</strong>" in shown
 
 
 def test_a_failed_check_is_not_shown_as_passed(answer: Answer) -> None:

@@ -14,7 +14,7 @@ def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
     visit.opened("L1.H4")
     grid, layers = visit.source("#heads"), visit.source("#layers")
     visit.tab.wait_for_selector('#heads img[alt*="Divergence"]')
-    visit.tab.click(".tab-link")
+    visit.tab.click("#verdict [data-go-to=yardstick]")
     visit.tab.fill("#draws input", "19")
     visit.tab.press("#draws input", "Enter")
     visit.tab.wait_for_selector("#noise img[alt*='on a log scale']")
@@ -22,7 +22,7 @@ def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
     visit.tab.wait_for_function(
         "document.querySelector('#verdict strong').innerText === document.querySelector('#noise-answer strong').innerText"
     )
-    assert visit.tab.query_selector(".tab-link") is None
+    assert visit.tab.query_selector("#verdict [data-go-to=yardstick]") is None
     with visit.tab.expect_download() as download:
         visit.tab.click("#noise-csv")
     assert download.value.suggested_filename == "noise.csv"
@@ -40,7 +40,7 @@ def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
 
 def test_a_new_comparison_clears_the_yardstick(visit: Visit) -> None:
     visit.compare()
-    visit.tab.click(".tab-link")
+    visit.tab.click("#verdict [data-go-to=yardstick]")
     visit.tab.fill("#draws input", "19")
     visit.tab.click("#yardstick")
     visit.tab.wait_for_selector("#noise img")
@@ -55,14 +55,14 @@ def test_a_new_comparison_clears_the_yardstick(visit: Visit) -> None:
     visit.tab.get_by_role("option", name="Sink mass moved").wait_for()
     assert visit.tab.get_by_role("option", name="Family-wise p").count() == 0
     visit.tab.keyboard.press("Escape")
-    visit.tab.click(".tab-link")
+    visit.tab.click("#verdict [data-go-to=yardstick]")
     visit.tab.wait_for_selector("#noise", state="hidden")
     assert visit.complaints == []
 
 
 def test_bad_input_and_cancelling_leave_the_yardstick(visit: Visit) -> None:
     visit.compare()
-    visit.tab.click(".tab-link")
+    visit.tab.click("#verdict [data-go-to=yardstick]")
     visit.tab.fill("#draws input", "19")
     visit.tab.click("#yardstick")
     visit.tab.wait_for_selector("#noise img")
