@@ -16,6 +16,7 @@ import pytest
 import attncompare
 from attncompare.cli import main
 from attncompare.metrics import COLUMNS, FLOORS
+from attncompare.report import Findings, report
 from tests.conftest import TEXT, save_tiny
 
 FILM = "The film is not good, and the dialogue is painfully dull."
@@ -123,6 +124,31 @@ def test_value_zeroing_writes_its_routes(monkeypatch, tmp_path, embedded_pair) -
     np.testing.assert_array_equal(routes["delta"], python.delta)
     assert routes["tokens"].tolist() == [token.text for token in python.tokens]
     assert {path.name for path in tmp_path.iterdir()} == {"value-zeroing.npz", "value-zeroing.png"}
+
+
+def test_report_writes_one_page_of_what_was_asked_for(monkeypatch, tmp_path, capsys, embedded_pair) -> None:
+    text = "A dull film, not a good one."
+    asked = ("report", "--text", text, "--measure", "patching,reach", "--level", "word", "--out", str(tmp_path))
+    assert run(monkeypatch, *asked) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    result = attncompare.compare(embedded_pair, text, level="word")
+    parts = {name: getattr(attncompare, name)(embedded_pair, text, level="word") for name in ("reach", "patching")}
+    expected = report(result, Findings(**parts), reading={"level": "word"})
+    assert (tmp_path / "report.html").read_text("utf-8") == expected
+    assert capsys.readouterr().out.strip() == result.verdict
+
+
+def test_report_leaves_out_what_can_not_be_measured(monkeypatch, tmp_path, capsys) -> None:
+    base, tuned = save_tiny(tmp_path / "b", "gpt2", 1), save_tiny(tmp_path / "t", "gpt2", 1, tune=0.2)
+    asked = ("report", "--base", str(base), "--tuned", str(tuned), "--text", "film", "--out", str(tmp_path / "out"))
+    assert run(monkeypatch, *asked) == 0
+    shown = capsys.readouterr()
+    assert "No erasure: Nothing can be erased" in shown.err
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "which ranking of the words is faithful (attncompare.erasure)" in page
+    assert "which heads each model needs (attncompare.ablation)" not in page
+    assert run(monkeypatch, *asked, "--measure", "erasure") == 1
+    assert "Nothing can be erased" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -268,6 +294,7 @@ def test_an_unwritable_folder_is_noticed_before_any_work(monkeypatch, tmp_path, 
         (("attribution", "--out", ".", "--text", "x", "--method", "guess"), "guess"),
         (("attribution", "--out", ".", "--text", "x", "--baseline", "guess"), "guess"),
         (("erasure", "--out", ".", "--text", "x", "--erasing", "guess"), "guess"),
+        (("report", "--out", ".", "--text", "x", "--measure", "reach,spam"), "no 'spam'"),
         (("patching", "--out", ".", "--text", "x", "--what", "guess"), "guess"),
         (("ablation", "--out", ".", "--text", "x", "--how", "guess"), "guess"),
         (("ablation", "--out", ".", "--text", "x", "--reference", "y"), "only with --how mean"),
@@ -305,6 +332,7 @@ SHARED = {
     [
         ("compare", {"--floor", "--floor-seed", "--replicate"}),
         ("head", {"--layer", "--head", "--queries", "--keys"}),
+        ("report", {"--measure"}),
         ("reach", set()),
         ("value-zeroing", set()),
         ("attribution", {"--method", "--answer", "--against", "--baseline", "--erasing", "--overlay"}),
@@ -325,6 +353,6 @@ def test_help_of_a_real_process_says_what_it_is_for() -> None:
     command = [sys.executable, "-m", "attncompare", "--help"]
     env = os.environ | {"TERM": "dumb", "COLUMNS": "200"}
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=env).stdout
-    commands = ("compare", "head", "reach", "value-zeroing", "attribution", "erasure", "patching", "ablation")
+    commands = ("compare", "report", "head", "reach", "value-zeroing", "attribution", "erasure", "patching", "ablation")
     for word in (*commands, "--version", "embedded pair"):
         assert word in shown

@@ -57,13 +57,14 @@ def report(
     parts = [_answer(result), *sections(result, found, progress or unheard), *_rest(result, found, reading)]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     title = f"attncompare: {result.base.id} and {result.tuned.id}"
-    return (
+    page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
         f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{style}</style></head><body>'
         f"{_top(result)}{_contents(parts)}<main>{''.join(part.html for part in parts)}</main>{_bottom()}</body></html>\n"
     )
+    return page.encode("utf-8", "replace").decode()  # half a surrogate pair is no text that a file could hold
 
 
 def said(comparison: Comparison) -> tuple[str, ...]:
@@ -138,7 +139,7 @@ Attention is not not explanation.</li></ul>"""
 
 
 def _lines(language: str, content: str) -> str:
-    return f'<pre tabindex="0" role="region" aria-label="{language}"><code>{escape(content)}</code></pre>'
+    return f'<pre tabindex="0" role="group" aria-label="{language}"><code>{escape(content)}</code></pre>'
 
 
 def _bottom() -> str:

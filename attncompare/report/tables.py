@@ -26,7 +26,7 @@ def table_html(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]
     top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(f'<tr><th scope="row">{_cell(first)}</th>{"".join(map(_data, rest))}</tr>' for first, *rest in rows)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(caption)}"><table>'
         f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

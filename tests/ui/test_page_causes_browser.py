@@ -82,9 +82,14 @@ def test_what_the_output_rests_on_is_found_when_asked(visit: Visit) -> None:
         visit.tab.fill("#over-layer input", "L1")
         visit.tab.keyboard.press("Enter")
         visit.changed("#overlay", before)
-    for name in ("attribution-heads.csv", "erasure.json", "value-zeroing.csv"):
+    for row, kind, name in (
+        ("agreement-of-heads", "csv", "attribution-heads.csv"),
+        ("attention-beside-attribution", "png", "overlay-head.png"),
+        ("erasure", "json", "erasure.json"),
+        ("value-zeroing", "csv", "value-zeroing.csv"),
+    ):
         with visit.tab.expect_download() as download:
-            visit.tab.click(f"#{name.replace('.', '-')}")
+            visit.tab.click(f"#take-{row} [data-kind={kind}]")
         assert download.value.suggested_filename == name
     errors_cancelling_and_a_new_comparison(visit, "rests")
 
@@ -119,6 +124,6 @@ def test_whether_it_matters_is_tested_when_asked(visit: Visit) -> None:
     visit.tab.click("#ablate")
     visit.tab.wait_for_function("document.querySelector('#ablation-answer').innerText.includes('its mean')")
     with visit.tab.expect_download() as download:
-        visit.tab.click("#patching-csv")
+        visit.tab.click("#take-swapped-heads [data-kind=csv]")
     assert download.value.suggested_filename == "patching.csv"
     errors_cancelling_and_a_new_comparison(visit, "matters")

@@ -24,11 +24,13 @@ from attncompare.metrics import FLOORS, METRICS
 from attncompare.models import embedded
 from attncompare.models.checkpoint import any_folder, no_folder
 from attncompare.models.pair import PAIRS
+from attncompare.report.tables import number
+from attncompare.report.words import CAUTIONS
 from attncompare.ui import changed, header, noise
 from attncompare.ui.changed_files import take_heads
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, sent_measuring, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise, question
-from attncompare.ui.verdict import CAUTIONS, POINTER, verdict_html
+from attncompare.ui.verdict import POINTER, verdict_html
 from tests.conftest import TEXT, save_tiny
 from tests.ui.conftest import NEGATION
 
@@ -62,44 +64,52 @@ def last_of(steps: Iterator[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def test_measuring_shows_work_then_what_python_says(answer: Answer, measured: Noise) -> None:
-    first, *_, last = list(noise.run(any_folder, answer, 19, ""))
+    first, *_, last = list(noise.measure(any_folder, answer, 19, ""))
     *kept, go, stop, status = first
     assert set(map(str, kept)) == {SKIPPED}
     assert (go["interactive"], stop["interactive"]) == (False, True)
     assert "starting" in status
-    found, said, picture, as_json, as_csv, results, go, stop, status = last
+    found, said, picture, table, results, go, stop, status = last
     assert found.sentence() == measured.sentence()
     assert said.index(measured.sentence().split(" (")[0]) < said.index(YARDSTICK)
     assert "19 random changes (seed 0)" in said
     assert "24 weight matrices, of the tuning's rank (8) and relative size (0.069)" in unescape(said)
     assert Path(picture["value"]).read_bytes().startswith(PNG)
     assert "L3.H9" in picture["alt_text"]
-    assert json.loads(Path(as_json["value"]).read_text("utf-8")) == json.loads(json.dumps(found.to_dict()))
-    assert pd.read_csv(as_csv["value"])["moved"].sum() == measured.moved.sum()
-    assert [Path(file["value"]).name for file in (as_json, as_csv)] == ["noise.json", "noise.csv"]
+    assert json.dumps(found.to_dict()) == json.dumps(measured.to_dict())
+    first = found.frame().nlargest(1, "jsd_bits").iloc[0]
+    line = table[table.index('<th scope="row">') :].partition("</tr>")[0]
+    assert f"<bdi>L{first['layer']}.H{first['head']}</bdi>" in line
+    for name in ("jsd_bits", "floor_jsd_bits", "floor_multiple", "floor_p"):
+        assert f'<td class="n">{number(float(first[name]))}</td>' in line
+    assert "<bdi>yes</bdi>" in line
     assert results["visible"] is True
     assert (go["interactive"], stop["interactive"], status) == (True, False, "")
 
 
 def test_nothing_is_measured_before_there_is_an_answer() -> None:
-    assert list(noise.run(any_folder, None, 39, "")) == []
-    for skipped in (noise.start(None, ""), changed.remeasure(None, None, "jsd_bits", False)):
+    assert list(noise.measure(any_folder, None, 39, "")) == []
+    for skipped in (noise.offer(None, ""), noise.start(None), changed.remeasure(None, None, "jsd_bits", False)):
         assert set(map(str, skipped)) == {SKIPPED}
     assert str(header.judge(None, None)) == SKIPPED
 
 
 def test_a_new_answer_puts_the_old_measurement_away(answer: Answer) -> None:
-    waiting, content, offered, results, go, stop, status = noise.start(answer, "")
+    waiting, content, offered = noise.offer(answer, "")
+    _, results, go, stop, status = noise.start(answer)
     assert offered.splitlines() == list(embedded.REPLICATES)
-    assert noise.start(answer, None)[2] == offered  # what gradio sends of a field that was never shown
-    assert noise.start(answer, "org/mine")[2] == noise.start(None, "")[2]
+    assert noise.offer(answer, None)[2] == offered  # what gradio sends of a field that was never shown
+    assert str(noise.offer(answer, "org/mine")[2]) == SKIPPED
     assert (waiting["visible"], content["elem_classes"], results["visible"]) == (False, [], False)
     assert (go["interactive"], stop["interactive"], status) == (True, False, "")
 
 
-def test_cancelling_says_what_is_left(measured: Noise) -> None:
-    assert "still below" not in noise.cancelled(None)[2]
-    assert "still below" in noise.cancelled(measured)[2]
+def test_more_draws_take_longer(answer: Answer) -> None:
+    few, many = noise.price(answer, 19), noise.price(answer, 190)
+    assert ("bout 20 " in few, "bout 190 " in many) == (True, True)
+    for unusable in (2, 500, None, "many"):
+        assert str(noise.price(answer, unusable)) == SKIPPED
+    assert str(noise.price(None, 39)) == SKIPPED
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,7 @@ def test_bad_input_is_one_sentence_and_keeps_what_was_measured(
 ) -> None:
     shown: list[tuple[Any, ...]] = []
     with pytest.raises(gr.Error, match=expected) as raised:
-        shown.extend(noise.run(any_folder, answer, draws, lines))
+        shown.extend(noise.measure(any_folder, answer, draws, lines))
     assert "\n" not in raised.value.message
     *kept, go, stop, status = shown[-1]
     assert set(map(str, kept)) == {SKIPPED}

@@ -24,7 +24,7 @@ def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
     )
     assert visit.tab.query_selector("#verdict [data-go-to=yardstick]") is None
     with visit.tab.expect_download() as download:
-        visit.tab.click("#noise-csv")
+        visit.tab.click("#take-noise [data-kind=csv]")
     assert download.value.suggested_filename == "noise.csv"
     visit.tab.get_by_role("tab", name="What changed").click()
     visit.changed("#heads", grid)
@@ -75,15 +75,15 @@ def test_bad_input_and_cancelling_leave_the_yardstick(visit: Visit) -> None:
         visit.tab.fill(field, value)
         visit.tab.click("#yardstick")
         visit.tab.wait_for_function(
-            "words => document.querySelector('#noise-status [role=alert]')?.innerText.includes(words)", arg=expected
+            "words => document.querySelector('#yardstick-status [role=alert]')?.innerText.includes(words)", arg=expected
         )
         visit.tab.fill("#draws input", "20")
     visit.tab.fill("#trainings textarea", "")
     with turn(unheard):  # somebody else's comparison
         visit.tab.click("#yardstick")
-        visit.tab.wait_for_function("document.querySelector('#noise-status').innerText.includes('waiting')")
+        visit.tab.wait_for_function("document.querySelector('#yardstick-status').innerText.includes('waiting')")
         visit.tab.click("#no-yardstick")
-        visit.tab.wait_for_function("document.querySelector('#noise-status').innerText.includes('Cancelled')")
+        visit.tab.wait_for_function("document.querySelector('#yardstick-status').innerText.includes('Cancelled')")
     assert visit.tab.is_enabled("#yardstick")
     visit.tab.wait_for_timeout(500)
     assert visit.source("#noise") == picture

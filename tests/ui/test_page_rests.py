@@ -1,6 +1,7 @@
 """The tab *What the output rests on*, with the embedded pair: its parts say what Python says, and refuse in one sentence."""
 
 import json
+import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-import pandas as pd
 import pytest
 
 from attncompare import Attribution, Pair, compare, value_zeroing
@@ -17,6 +17,7 @@ from attncompare import erasure as erasure_of
 from attncompare.analyses.scores import Method
 from attncompare.attention import unheard
 from attncompare.models.checkpoint import any_folder
+from attncompare.report.tables import number
 from attncompare.ui import attributing, erasing, rests, zeroing
 from attncompare.ui.on_demand import findings_html
 from attncompare.ui.questions import Answer, Question, ask_comparison, question
@@ -46,8 +47,14 @@ def last_of(steps: Iterator[tuple[Any, ...]]) -> tuple[Any, ...]:
     return list(steps)[-1]
 
 
-def written(update: dict[str, Any]) -> Any:
-    return json.loads(Path(update["value"]).read_text("utf-8"))
+def same(found: Any, python: Any) -> bool:
+    """Whether two records hold the same numbers."""
+    return json.dumps(found.to_dict()) == json.dumps(python.to_dict())
+
+
+def lines_of(table: str) -> list[str]:
+    """What each line of a folded table is about."""
+    return [unescape(name) for name in re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', table)]
 
 
 def test_attribution_shows_work_then_what_python_says(steps: list[tuple[Any, ...]], embedded_pair: Pair) -> None:
@@ -56,13 +63,12 @@ def test_attribution_shows_work_then_what_python_says(steps: list[tuple[Any, ...
     assert set(map(str, kept)) == {SKIPPED}
     assert (go["interactive"], stop["interactive"]) == (False, True)
     assert "starting" in status
-    found, said, over, picture, overlay, agreement, as_json, as_csv, as_heads, results, go, stop, status = last
+    found, said, over, picture, overlay, agreement, tokens, heads, results, go, stop, status = last
     python = attribution_of(embedded_pair, TEXT)
-    assert written(as_json) == json.loads(json.dumps(python.to_dict()))
-    assert pd.read_csv(as_csv["value"])["tuned"].tolist() == pytest.approx(python.tuned.tolist(), rel=1e-4)
-    assert len(pd.read_csv(as_heads["value"])) == 72
-    names = ["attribution.json", "attribution.csv", "attribution-heads.csv"]
-    assert [Path(file["value"]).name for file in (as_json, as_csv, as_heads)] == names
+    assert same(found, python)
+    assert lines_of(tokens)[0].startswith(f"‘{python.tokens[int(np.abs(python.tuned).argmax())].text}’")
+    best = python.head_frame().nlargest(1, "tau_tuned").iloc[0]
+    assert lines_of(heads)[0] == f"L{best['layer']:.0f}.H{best['head']:.0f}"
     plain = unescape(said).replace("<bdi>", "").replace("</bdi>", "").replace("<b>", "").replace("</b>", "")
     places = [plain.index(sentence) for sentence in (*found.answers, found.readout.name, found.how, *found.notes)]
     assert places[: len(found.answers)] == sorted(places[: len(found.answers)])
@@ -82,26 +88,34 @@ def test_the_overlay_is_redrawn_from_what_was_kept(steps: list[tuple[Any, ...]])
     assert len({Path(picture["value"]).read_bytes() for picture in pictures}) == 3
     assert "L3.H9" in pictures[2]["alt_text"]
     assert str(attributing.lay_over(None, "mean", 0, 0)) == SKIPPED
+    assert attributing.offer_overlay(None, "mean", 0, 0, "") is None
+    table = attributing.offer_overlay(found, "head", 3, 9, "").frame()
+    np.testing.assert_array_equal(table["L3.H9_tuned"], found.looks["tuned"].heads[3, 9])
+    assert "L3.H9_tuned" not in attributing.offer_overlay(found, "mean", 3, 9, "").frame()
     with pytest.raises(gr.Error, match="There is no head 0 of layer 9"):
         attributing.lay_over(found, "head", 9, 0)
 
 
 def test_erasure_says_what_python_says(short: Answer, embedded_pair: Pair) -> None:
-    said, picture, as_json, as_csv, results, *_, status = last_of(erasing.erase(any_folder, short, "", "", "hide"))
+    found, said, picture, table, results, *_, status = last_of(erasing.erase(any_folder, short, "", "", "hide"))
     python = erasure_of(embedded_pair, TEXT, erasing="hide")
-    assert written(as_json) == json.loads(json.dumps(python.to_dict()))
-    assert set(pd.read_csv(as_csv["value"])["ranking"]) == {*python.rankings, "random"}
+    assert same(found, python)
+    assert lines_of(table)[:4] == ["attention", "rollout", "gradient x input", "integrated gradients"]
+    reached = python.full["tuned"] - python.without["tuned"][:, python.distinct].mean(1)
+    assert f'<td class="n">{number(float(reached[3]))}</td>' in table
     assert said.index("<strong>") < said.index('class="notes"')
     assert Path(picture["value"]).read_bytes().startswith(PNG)
     assert (results["visible"], status) == (True, "")
 
 
 def test_value_zeroing_says_what_python_says(short: Answer, embedded_pair: Pair) -> None:
-    picture, as_json, as_csv, results, *_, status = last_of(zeroing.zero(any_folder, short))
+    found, said, picture, table, results, *_, status = last_of(zeroing.zero(any_folder, short))
     python = value_zeroing(embedded_pair, TEXT)
-    np.testing.assert_allclose(written(as_json)["delta"], python.delta, atol=1e-6)
-    assert written(as_json)["mixer"] == "value_zeroing"
-    assert len(pd.read_csv(as_csv["value"])) == len(python.tokens) ** 2
+    assert same(found, python)
+    row, token = np.unravel_index(np.abs(python.delta).argmax(), python.delta.shape)
+    assert lines_of(table)[0] == f"‘{python.tokens[row].text}’"
+    assert number(float(python.delta[row, token])) in table
+    assert said.index("<strong>") >= 0
     assert Path(picture["value"]).read_bytes().startswith(PNG)
     assert (results["visible"], status) == (True, "")
 
@@ -180,7 +194,7 @@ def test_a_pair_without_answers_says_what_remains(tmp_path: Path) -> None:
     ):
         with pytest.raises(gr.Error, match="divergence, rollout and value zeroing remain"):
             list(steps)
-    picture, *_ = last_of(zeroing.zero(any_folder, answer))
+    _, _, picture, *_ = last_of(zeroing.zero(any_folder, answer))
     assert Path(picture["value"]).read_bytes().startswith(PNG)
 
 

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 class Visit:
     """A tab with the page open, and what it complained about and asked others for."""
 
-    def __init__(self, browser: Any, url: str, theme: str = "light", width: int = 1280) -> None:
+    def __init__(
+        self, browser: Any, url: str, theme: str = "light", width: int = 1280, waits: str = "#compare"
+    ) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(60_000)
@@ -17,7 +19,7 @@ class Visit:
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.tab.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
         self.tab.goto(f"{url}?__theme={theme}")
-        self.tab.wait_for_selector("#compare")
+        self.tab.wait_for_selector(waits)
 
     def compare(self, text: str | None = None) -> str:
         """Compare and wait for the tab *What changed* to be whole; the verdict as text."""
