@@ -11,9 +11,12 @@ from attncompare.analyses.routes import Routes
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.causes import ask_value_zeroing
 from attncompare.ui.files import shown
-from attncompare.ui.on_demand import IDLE, both_files, controls, downloads, estimated, run, wired
+from attncompare.ui.flow import numbers_html
+from attncompare.ui.on_demand import IDLE, controls, estimated, run, wired
 from attncompare.ui.questions import Answer
+from attncompare.ui.said import answers_html
 from attncompare.ui.states import States
+from attncompare.ui.taking import Take, take_row
 from attncompare.ui.theme import PICTURE
 
 ABOUT = """<div class="tab-intro part"><h2>What the tokens give each other</h2>
@@ -33,16 +36,24 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
 
 
 def zero(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
-    """Zero values: updates of picture and two files, then as :func:`attncompare.ui.on_demand.run`."""
+    """Zero values: the record, then updates as :func:`attncompare.ui.on_demand.run` of what is shown."""
     if answer is not None:
         yield from run(lambda progress: ask_value_zeroing(answer.question, local, progress), show, 3)
 
 
 def show(routes: Routes) -> tuple[Any, ...]:
-    """Updates of picture and two files."""
+    """Updates of answers, picture and table."""
     return (
+        answers_html(routes.answers),
         shown("value-zeroing", plots.rollout(routes), plots.rollout_alt(routes)),
-        *both_files("value-zeroing", routes),
+        numbers_html(routes),
+    )
+
+
+def offered(routes: Routes | None, opened: str) -> Take | None:
+    """What was found, as files."""
+    return (
+        None if routes is None else Take("value-zeroing", lambda: plots.rollout(routes), routes.frame, routes.to_dict)
     )
 
 
@@ -51,6 +62,8 @@ def zeroing_part(states: States, local: LocalRule) -> None:
     gr.HTML(ABOUT)
     buttons = controls("zero", "Zero values")
     with gr.Column(visible=False) as results:
+        said = gr.HTML(elem_id="value-zeroing-answer")
         picture = gr.Image(elem_id="value-zeroing", **PICTURE)
-        files = downloads("value-zeroing.json", "value-zeroing.csv")
-    wired(buttons, states.answer, states.zeroing, partial(zero, local), [], [picture, *files], results, start)
+        take_row("value zeroing", offered, [states.zeroing])
+        table = gr.HTML(elem_id="value-zeroing-numbers")
+    wired(buttons, states.answer, states.zeroing, partial(zero, local), [], [said, picture, table], results, start)
