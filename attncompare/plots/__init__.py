@@ -14,6 +14,7 @@ from attncompare.plots.noise import noise, noise_alt
 from attncompare.plots.outputs import outputs, outputs_alt
 from attncompare.plots.overlay import overlay, overlay_alt
 from attncompare.plots.patching import patching, patching_alt
+from attncompare.plots.patterns import patterns, patterns_alt
 from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
 from attncompare.plots.scatter import scatter, scatter_alt
@@ -47,6 +48,8 @@ __all__ = [
     "overlay_alt",
     "patching",
     "patching_alt",
+    "patterns",
+    "patterns_alt",
     "png",
     "reach",
     "reach_alt",

@@ -13,10 +13,10 @@ from attncompare.analyses.erasure import NAMES, Erasure
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.patching import Patching
 from attncompare.analyses.routes import Routes
-from attncompare.analyses.verdict import named
+from attncompare.analyses.verdict import named, printable
 from attncompare.attention import head_name
 from attncompare.metrics import COLUMNS, DELTAS, FLOORS, METRICS
-from attncompare.report.tables import table_html
+from attncompare.report.tables import percent, points, table_html
 
 LINES = 12
 """Of a ranking; the files have all."""
@@ -51,27 +51,39 @@ def movers(comparison: Comparison) -> str:
 
 
 def routes(found: Routes) -> str:
-    """The links that changed most."""
-    order = np.argsort(-np.abs(found.delta), axis=None, kind="stable")[:LINES]
+    """The input tokens that changed most: in the only output, or in the one that is read and on average."""
+    parts: list[tuple[str, np.ndarray, np.ndarray]] = []
+    alone = len(found.queries) == 1
+    if alone or found.read_from in found.queries:
+        row = 0 if alone else found.queries.index(found.read_from or 0)
+        parts.append((f"output {found.queries[row]}", found.base[row], found.tuned[row]))
+    if not alone:
+        parts.append(("mean", found.base.mean(0), found.tuned.mean(0)))
+    _, base, tuned = parts[0]
     rows = []
-    for row, token in zip(*np.unravel_index(order, found.delta.shape), strict=True):
-        numbers = (float(values[row, token]) for values in (found.base, found.tuned, found.delta))
-        rows.append([named(found.tokens, found.queries[row]), named(found.tokens, int(token)), *numbers])
-    head = ["Output token", "Input token", "Base", "Tuned", "Tuned − base"]
-    return table_html("The shares that changed most", head, rows)
+    for at in np.argsort(-np.abs(tuned - base), kind="stable")[:LINES].tolist():
+        shares = [(float(one[at]), float(other[at])) for _, one, other in parts]
+        cells = [cell for one, other in shares for cell in (percent(one), percent(other), points(other - one))]
+        rows.append([f"{at} {printable(found.tokens[at].text)}", *cells])
+    columns = [f"{name}, {side}" for name, *_ in parts for side in ("base", "tuned", "change in points")]
+    said = f"Share of each input token in the mix; the {len(rows)} that changed most of {len(found.tokens)}"
+    return table_html(said, ["input token", *columns], rows)
 
 
 def reach(found: Reach) -> str:
-    """Near, mid and far mass of every layer."""
-    head = ["Layer", *(f"{band.capitalize()}, {side}" for band in found.base for side in ("base", "tuned", "uniform"))]
+    """The heads whose furthest band changed most, with all bands."""
+    change = np.abs(found.tuned[found.furthest] - found.base[found.furthest])
     rows = []
-    for row, layer in enumerate(found.layers):
-        masses = (
-            (found.base[band][row].mean(), found.tuned[band][row].mean(), found.uniform[band][row])
-            for band in found.base
-        )
-        rows.append([f"L{layer}", *(float(mass) for band in masses for mass in band)])
-    return table_html("Share of attention by distance, mean over a layer's heads", head, rows)
+    for at in np.argsort(-change, axis=None, kind="stable")[:LINES].tolist():
+        row, head = divmod(at, change.shape[1])
+        cells = []
+        for band in found.base:
+            base, tuned = float(found.base[band][row, head]), float(found.tuned[band][row, head])
+            cells += [percent(base), percent(tuned), points(tuned - base), percent(float(found.uniform[band][row]))]
+        rows.append([head_name(found.layers[row], head), *cells])
+    columns = [f"{band}, {what}" for band in found.base for what in ("base", "tuned", "change in points", "uniform")]
+    said = f"Share of attention by distance: the {len(rows)} heads that changed most of {change.size}"
+    return table_html(said, ["head", *columns], rows)
 
 
 def attribution(found: Attribution) -> str:

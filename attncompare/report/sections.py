@@ -7,7 +7,7 @@ from html import escape
 from attncompare import plots
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.routes import Routes
-from attncompare.analyses.verdict import caution, listing, named
+from attncompare.analyses.verdict import caution, listing
 from attncompare.attention import Progress
 from attncompare.errors import AttnCompareError
 from attncompare.metrics import METRICS
@@ -16,7 +16,7 @@ from attncompare.report.findings import Findings
 from attncompare.report.pictures import figure_html
 from attncompare.report.receipt import yardstick
 from attncompare.report.tables import folded
-from attncompare.report.words import answers_html, asked_about, notes_html
+from attncompare.report.words import answers_html, asked_about, limited_html, notes_html
 
 HEADS = 3
 """Heads whose maps are shown."""
@@ -113,39 +113,22 @@ def _flow(comparison: Comparison) -> str:
     return _routes(found, about)
 
 
-def route_answers(found: Routes) -> tuple[str, ...]:
-    """Where most was gained and lost, in a sentence each."""
-    share = "of its rollout" if found.mixer == "rollout" else "of what it is given"
-
-    def link(at: int, verb: str) -> str:
-        row, token = divmod(at, found.delta.shape[1])
-        output, source = named(found.tokens, found.queries[row]), named(found.tokens, token)
-        before, after = found.base[row, token], found.tuned[row, token]
-        return f"{output} {verb} most from {source}: {before:.1%} {share} before tuning, {after:.1%} after."
-
-    return link(int(found.delta.argmax()), "gained"), link(int(found.delta.argmin()), "lost")
-
-
 def _routes(found: Routes, about: str) -> str:
     picture = figure_html(plots.rollout(found), plots.rollout_alt(found))
-    table = folded("Numbers: the shares that changed most", numbers.routes(found))
-    return f"{answers_html(route_answers(found))}{_reading(about)}{picture}{table}"
+    table = folded("Numbers: the tokens whose share changed most", numbers.routes(found))
+    return f"{limited_html(found.answers)}{_reading(about)}{picture}{table}"
 
 
 def _distance(findings: Findings) -> str:
     found = findings.reach
     if found is None:
         return ""
-    near, mid, far = ((found.base[band].mean(), found.tuned[band].mean()) for band in found.base)
-    said = (
-        f"Over all heads {near[1]:.0%} of the tuned attention stays near ({near[0]:.0%} in the base), {mid[1]:.0%} goes to "
-        f"the middle distance ({mid[0]:.0%}) and {far[1]:.0%} far ({far[0]:.0%})."
-    )
     about = (
         "Near is up to 8 positions away, the middle distance up to 64, far beyond; beside what uniform attention gives."
     )
     picture = figure_html(plots.reach(found), plots.reach_alt(found))
-    return f"{answers_html([said])}{_reading(about)}{picture}{folded('Numbers: by layer', numbers.reach(found))}"
+    table = folded("Numbers: the heads that changed most", numbers.reach(found))
+    return f"{limited_html(found.answers)}{_reading(about)}{picture}{table}"
 
 
 def _rests(findings: Findings) -> str:

@@ -42,3 +42,23 @@ def _cell(value: Cell) -> str:
 
 def _data(value: Cell) -> str:
     return f"<td>{_cell(value)}</td>" if isinstance(value, str) else f'<td class="n">{number(value)}</td>'
+
+
+def percent(share: float) -> str:
+    """A share, 0% only where it is none.
+
+    >>> percent(0.1234), percent(0.0), percent(0.00002)
+    ('12.3%', '0%', '<0.1%')
+    """
+    if share == 0:
+        return "0%"
+    return f"{share:.1%}" if share >= 0.0005 else "<0.1%"
+
+
+def points(delta: float) -> str:
+    """A change of a share in percentage points, with a true minus.
+
+    >>> points(0.0123), points(-0.2), points(0.0)
+    ('+1.2', '−20.0', '0')
+    """
+    return f"{100 * delta:+.1f}".replace("-", "−") if abs(delta) >= 0.0005 else "0"

@@ -48,6 +48,12 @@ def answers_html(answers: Sequence[str]) -> str:
     return f'<p class="lead finding"><strong>{first}</strong></p><div class="found">{found}</div>'
 
 
+def limited_html(answers: Sequence[str]) -> str:
+    """The same as a card, its last sentence quiet: it says what not to conclude."""
+    *found, limits = answers
+    return f'<section class="verdict">{answers_html(found)}<p class="aside">{marked(limits)}</p></section>'
+
+
 def notes_html(notes: Sequence[str]) -> str:
     """What a reader should know, as a list; nothing where there is nothing."""
     listed = "".join(f"<li>{marked(note)}</li>" for note in notes)

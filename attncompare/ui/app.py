@@ -17,38 +17,18 @@ from attncompare.ui.endpoints import endpoints
 from attncompare.ui.files import examples
 from attncompare.ui.flow import flow_tab
 from attncompare.ui.header import header
+from attncompare.ui.help import help_part
 from attncompare.ui.matters import matters_tab
 from attncompare.ui.noise import noise_tab
+from attncompare.ui.pinning import pin_part
 from attncompare.ui.questions import ask_comparison, question
+from attncompare.ui.reporting import report_button
 from attncompare.ui.rests import rests_tab
 from attncompare.ui.several import several_tab
 from attncompare.ui.states import States
 
 CACHE_SECONDS = (3600, 7200)
 """How often pictures and tables are swept, and how old they grow."""
-
-HOW_TO_READ = """
-- A **row** of attention is one token looking at the others; it sums to 1. Hatched cells are masked: the token may not look
-  there.
-- **Divergence** is the Jensen-Shannon divergence of a head's rows in base and tuned, in bits: 0 is no change, 1 is rows
-  that have nothing in common. It is a mean over the rows of this one text.
-- **Delta** is always tuned minus base: red gained attention, blue lost it.
-- **Sinks** are tokens such as [CLS], [SEP] or the first one, where attention goes that has nothing better to do. Mass that
-  moves to or from a sink often changes little; mass that moves between content tokens is the part to look at.
-- **Tokens, units, words.** Models whose tokenizers differ are compared by the stretches of text that both share; words can
-  be asked for. Merging tokens changes the numbers, so compare them only with others of the same kind.
-- **High attention is not an explanation.** A head can look hard at a token that it copies nothing from, and a head that
-  moved far need not matter to the answer. Pictures of attention say what changed, not why, nor that it mattered. *Does it
-  matter* puts that to the test: heads are swapped between the models, and the answer watched.
-- **Attribution** says by how much each token moves the answer, measured against a baseline; another baseline gives other
-  numbers. Where a head's attention agrees with it, the head looks where the answer rests, which is no proof that it is why.
-- **Borrowed head.** A base without a head for the task answers under the tuned model's. Its order of tokens or heads can be
-  compared with the tuned model's; the sizes of its numbers can not.
-- **Floors** say what a divergence would be without any training: the same weights in other arithmetic, and random changes of
-  the weights that are as large as the tuning's. A head that stays within them has shown nothing. A random change is not
-  another training run: what differs between trainings (seeds) is the better yardstick, where there are some.
-- **One text is an anecdote.** A head that stands above its floor on this text need not on another: try others.
-"""
 
 
 def build(*, loopback: bool = False) -> gr.Blocks:
@@ -57,6 +37,8 @@ def build(*, loopback: bool = False) -> gr.Blocks:
     with gr.Blocks(title="attncompare", analytics_enabled=False, delete_cache=CACHE_SECONDS) as demo:
         states = States()
         header(states, local, demo.load)
+        report_button(states, local)
+        pin_part(states)
         with gr.Tabs(overflow_behavior="wrap"):
             changed_tab(states, local)
             flow_tab(states, local)
@@ -66,8 +48,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
             noise_tab(states, local)
             several_tab(states, local)
             code_tab(states)
-        with gr.Accordion("How to read this", open=False, elem_id="how"):
-            gr.Markdown(HOW_TO_READ)
+        help_part(states, local)
         endpoints(local)
         cause_endpoints(local)
     return demo.queue(api_open=False, max_size=64)

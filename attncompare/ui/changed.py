@@ -20,6 +20,7 @@ from attncompare.ui.framed import framed, picture, place
 from attncompare.ui.head_grid import grid_value, head_grid
 from attncompare.ui.head_list import head_list, list_value
 from attncompare.ui.head_section import HeadSection
+from attncompare.ui.outputs import outputs_part
 from attncompare.ui.questions import Answer
 from attncompare.ui.states import States
 from attncompare.ui.taking import take_row
@@ -166,6 +167,7 @@ def _widgets(states: States, local: LocalRule) -> Widgets:
         with gr.Column(scale=5, min_width=420):
             layers = framed("layers")
             take_row("layers", take_layers, measured)
+            outputs_part(states)
         with gr.Column(scale=6, min_width=420):
             movers = framed("movers")
             take_row("movers", take_movers, measured)

@@ -7,7 +7,6 @@ from html import escape
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from attncompare import plots
 from attncompare.analyses.comparison import Comparison
@@ -15,10 +14,12 @@ from attncompare.analyses.routes import FULL_TOKENS, Routes
 from attncompare.analyses.verdict import printable
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report import numbers
+from attncompare.report.tables import folded
+from attncompare.report.words import limited_html
 from attncompare.ui.failures import failure, shown_errors
 from attncompare.ui.files import shown
 from attncompare.ui.questions import Answer, ask_rollout
-from attncompare.ui.said import answers_html, percent, points, table_html
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.taking import Take, take_row
@@ -100,7 +101,12 @@ def _controls_of(result: Comparison) -> tuple[Any, ...]:
 def drawn(routes: Routes) -> tuple[Any, ...]:
     """What is on show: the routes, and updates of the answers, the picture and the table."""
     picture = shown("rollout", plots.rollout(routes), plots.rollout_alt(routes))
-    return routes, answers_html(routes.answers) + _lift_html(routes), picture, numbers_html(routes)
+    return (
+        routes,
+        limited_html(routes.answers) + _lift_html(routes),
+        picture,
+        folded("Numbers: the tokens whose share changed most", numbers.routes(routes)),
+    )
 
 
 def _lift_html(routes: Routes) -> str:
@@ -114,30 +120,6 @@ def _lift_html(routes: Routes) -> str:
     else:
         return ""
     return f'<p class="reading">{escape(said)}</p>'
-
-
-def numbers_html(routes: Routes) -> str:
-    """The input tokens that changed most: in the only output, or in the one that is read and on average."""
-    parts: list[tuple[str, np.ndarray, np.ndarray]] = []
-    alone = len(routes.queries) == 1
-    if alone or routes.read_from in routes.queries:
-        row = 0 if alone else routes.queries.index(routes.read_from or 0)
-        parts.append((f"output {routes.queries[row]}", routes.base[row], routes.tuned[row]))
-    if not alone:
-        parts.append(("mean", routes.base.mean(0), routes.tuned.mean(0)))
-    _, base, tuned = parts[0]
-    order = np.argsort(-np.abs(tuned - base), kind="stable")[:LISTED].tolist()
-    rows = []
-    for at in order:
-        cells = [
-            cell
-            for _, one, other in parts
-            for cell in (percent(float(one[at])), percent(float(other[at])), points(float(other[at] - one[at])))
-        ]
-        rows.append([f"{at} {printable(routes.tokens[at].text)}", *cells])
-    columns = [f"{name}, {side}" for name, *_ in parts for side in ("base", "tuned", "change in points")]
-    said = f"Share of each input token in the mix; the {len(rows)} that changed most of {len(routes.tokens)}"
-    return table_html(["input token", *columns], rows, said)
 
 
 def draw(

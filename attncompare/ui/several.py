@@ -10,11 +10,12 @@ from attncompare import plots
 from attncompare.analyses.several import FEWEST, MOST, TOP, Several
 from attncompare.attention import head_name
 from attncompare.models.checkpoint import LocalRule
+from attncompare.report.tables import folded, table_html
+from attncompare.report.words import limited_html
 from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import examples, shown
 from attncompare.ui.on_demand import IDLE, RUNNING, cancelled, controls, run
 from attncompare.ui.questions import Answer, ask_several
-from attncompare.ui.said import answers_html, table_html
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.taking import Take, take_row
@@ -65,7 +66,7 @@ def show(found: Several) -> tuple[Any, ...]:
     """Updates of answers, picture and tables."""
     with shown_errors():
         return (
-            answers_html(found.answers),
+            limited_html(found.answers),
             shown("several", plots.several(found), plots.several_alt(found)),
             texts_html(found) + numbers_html(found),
         )
@@ -80,7 +81,7 @@ def texts_html(found: Several) -> str:
         said = [f"{side[0][0]} ({side[0][1]:.2f})" if side else "–" for side in sides]
         rows.append([f"{number}. {glance.text}", str(glance.tokens), top, *said])
     columns = ["text", "positions", "moved most (bits)", "base says", "tuned says"]
-    return table_html(columns, rows, "The texts, and what both models answer", "The texts and the answers")
+    return folded("The texts and the answers", table_html("The texts, and what both models answer", columns, rows))
 
 
 def numbers_html(found: Several) -> str:
@@ -92,7 +93,7 @@ def numbers_html(found: Several) -> str:
     ]
     columns = ["head", "mean", *(f"text {i}" for i in range(1, len(found.glances) + 1))]
     said = f"Divergence in bits: the {len(rows)} heads with the largest mean of {found.bits[0].size}"
-    return table_html(columns, rows, said)
+    return folded("Numbers: divergence of the heads", table_html(said, columns, rows))
 
 
 def offered(found: Several | None, opened: str) -> Take | None:

@@ -10,9 +10,8 @@ from attncompare import plots
 from attncompare.analyses.routes import Routes
 from attncompare.models.checkpoint import LocalRule
 from attncompare.report import numbers
-from attncompare.report.sections import route_answers
 from attncompare.report.tables import folded
-from attncompare.report.words import answers_html
+from attncompare.report.words import limited_html
 from attncompare.ui.causes import ask_value_zeroing
 from attncompare.ui.files import shown
 from attncompare.ui.on_demand import IDLE, controls, estimated, run, wired
@@ -46,9 +45,9 @@ def zero(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
 def show(routes: Routes) -> tuple[Any, ...]:
     """Updates of findings, picture and numbers."""
     return (
-        f'<section class="verdict">{answers_html(route_answers(routes))}</section>',
+        limited_html(routes.answers),
         shown("value-zeroing", plots.rollout(routes), plots.rollout_alt(routes)),
-        folded("Numbers: the shares that changed most", numbers.routes(routes)),
+        folded("Numbers: the tokens whose share changed most", numbers.routes(routes)),
     )
 
 
