@@ -261,3 +261,15 @@ def test_scales_have_a_length_even_for_constant_data():
 def test_short_numbers_keep_cells_apart():
     assert [decimals(high) for high in (0.05, 0.52, 1.0, 3.2, 14)] == [3, 2, 2, 1, 0]
     assert [signed(value) for value in (0.0, 0.3, -0.3, 0.004)] == ["+0.00", "+0.30", "−0.30", "+0.004"]
+
+
+def test_a_page_that_marks_the_open_head_itself_gets_no_outline():
+    result = comparison(6, 12)
+    frames = [
+        sum(isinstance(patch, Rectangle) and patch.get_zorder() in (3, 4) for patch in figure.axes[0].patches)
+        for figure in (plots.heads(result), plots.heads(result, outline=False))
+    ]
+    assert frames == [2, 0]
+    foot = " ".join(text.get_text() for text in plots.heads(result, outline=False).texts)
+    assert "Outlined" not in foot
+    assert len(plots.heads(result, selected=(0, 0), outline=False).axes[0].patches) > 0
