@@ -14,7 +14,8 @@ SCRIPTS = ("words", "maps", "pictures", "lines", "thumbs", "explorer")
 
 _MAP = """<figure data-part="{name}" class="{name}"><figcaption>{title}</figcaption>
 <div class="plot"><svg aria-hidden="true"></svg>
-<div class="cells"><canvas role="img" aria-label="Map of {name}"></canvas></div>
+<div class="cells">
+<canvas width="0" height="0" role="img" aria-label="Map of {name}"></canvas></div>
 <div class="mark chosen" hidden></div><div class="mark at" hidden></div></div>
 <div class="bar" aria-hidden="true"><canvas></canvas>
 <span class="end"></span><span>{meaning}</span><span class="end"></span></div>
@@ -51,7 +52,8 @@ _NAMES = """<div class="token names {side}"><span>{side}</span><span class="numb
 
 _LINES = f"""<section data-part="lines"><h3 data-part="looks">Token lines</h3>
 <p class="hint">Point at a token or move with the arrow keys; a click or Enter keeps it,
-Esc goes back to the one that is kept.</p>
+Esc goes back to the one that is kept.
+<span class="of-many">Of the tokens on the other side only the linked are listed; click one to see its links.</span></p>
 <p class="legend"><span class="line base"></span> base <span class="line tuned"></span> tuned
 <span class="gained">\N{BLACK UP-POINTING TRIANGLE} gained</span>
 <span class="lost">\N{BLACK DOWN-POINTING TRIANGLE} lost</span></p>
