@@ -6,6 +6,7 @@ const PATIENCE = 600 // ms that a head stays open before exact numbers are asked
 const ANSWER = 30000 // ms after which an exact map is taken for lost
 const FINEST = 256 // cells a side that a map on the screen can show
 const KEPT = 32 // exact heads kept
+const READ = 'Rows are queries and sum to 1, columns are keys. Point at a cell for its numbers.'
 
 const part = name => element.querySelector(`[data-part="${name}"]`)
 const root = element.querySelector('.one-head')
@@ -55,6 +56,8 @@ function start() {
   toggles.words.closest('label').hidden = !value.words
   selects.layer.replaceChildren(...value.layers.map((layer, row) => new Option(`L${layer}`, row)))
   part('thumbs').hidden = !value.codes
+  part('looks').textContent = 'Token lines'
+  part('read').textContent = READ
   part('window').hidden = !tooLong()
   reframe(tooLong() && !value.codes ? around(0, 0) : null)
   thumbs.show(value)
@@ -292,6 +295,7 @@ function notes() {
 // ---- under the pointer ----
 
 function choose(side, index) {
+  if (view?.step !== 1) return // another answer is on its way
   say(part('looks'), 'Where ', view.names[side][index], side === 'query' ? ' looks' : ' is looked at from')
   // Where cells are several tokens, the mark is on the cell that holds this one.
   const size = view.drawn.step

@@ -79,7 +79,7 @@ SKELETON = f"""<section class="one-head" data-state="empty" aria-label="One head
 {_TOOLS}
 <p class="failed" role="alert">The maps could not be fetched. <button type="button" data-part="again">Try again</button></p>
 <div class="maps" data-part="maps">{_MAPS}</div>
-<p class="read" data-part="read">Rows are queries and sum to 1, columns are keys. Point at a cell for its numbers.</p>
+<p class="read" data-part="read"></p>
 <p class="hint"><span data-part="said"></span> <span data-part="status" role="status"></span></p>
 <div class="below">{_LINES}{_THUMBS}</div></div></section>"""
 """What stands in the page before there is data; data only ever comes in through the script."""

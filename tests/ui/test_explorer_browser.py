@@ -181,15 +181,13 @@ class Looking:
     def show(self, name: str, state: str = "ready") -> Case:
         self.tab.fill("#case input, #case textarea", name)
         self.tab.press("#case input, #case textarea", "Enter")
-        self.tab.wait_for_selector(f".one-head[data-state={state}]")
-        # Several cases have as many tokens: wait for this one's.
-        first = CASES[name].texts[-1][:3]
-        if state == "ready":
+        if state == "ready":  # several cases have as many tokens: wait for this one's
             self.tab.wait_for_function(
                 "([n, t]) => { const all = document.querySelectorAll('.queries bdi');"
                 " return all.length === n && (!t.trim() || all[n - 1].textContent.startsWith(t)) }",
-                arg=[len(CASES[name].texts), first],
+                arg=[len(CASES[name].texts), CASES[name].texts[-1][:3]],
             )
+        self.tab.wait_for_selector(f".one-head[data-state={state}]")
         return CASES[name]
 
     def open(self, layer: int, head: int) -> None:
