@@ -6,6 +6,7 @@ const PATIENCE = 600 // ms that a head stays open before exact numbers are asked
 const ANSWER = 30000 // ms after which an exact map is taken for lost
 const FINEST = 256 // cells a side that a map on the screen can show
 const KEPT = 32 // exact heads kept
+const READ = 'Rows are queries and sum to 1, columns are keys. Point at a cell for its numbers.'
 
 const part = name => element.querySelector(`[data-part="${name}"]`)
 const root = element.querySelector('.one-head')
@@ -28,8 +29,9 @@ const answers = []
 const exact = new Map() // exact maps by key(row, head), of other answers too: what was asked for once is not asked for again
 const known = new Map() // labels by what they are of
 
+const colors = { sequential: palette(props.colors.sequential), diverging: palette(props.colors.diverging) }
 const lines = tokenLines(part('lines'), choose)
-const thumbs = thumbnails(part('thumbs'), props.colors, coarse, pick)
+const thumbs = thumbnails(part('thumbs'), colors, coarse, pick)
 
 const span = (side, count) => (frame ? frame[side] : [0, count])
 const windows = () => ({ queries: span('queries', value.tokens.length), keys: span('keys', keyTokens().length) })
@@ -45,7 +47,7 @@ const canAsk = () => Object.values(windows()).every(([start, stop]) => stop - st
 function start() {
   if (!props.value?.tokens) return void (root.dataset.state = 'empty')
   value = props.value
-  buffer = asked = view = frame = null
+  buffer = asked = view = null
   const text = JSON.stringify(value)
   if (!answers.includes(text)) answers.push(text)
   answer = answers.indexOf(text) + 1
@@ -53,9 +55,11 @@ function start() {
   for (const toggle of Object.values(toggles)) toggle.checked = false
   toggles.words.closest('label').hidden = !value.words
   selects.layer.replaceChildren(...value.layers.map((layer, row) => new Option(`L${layer}`, row)))
-  if (tooLong() && !value.codes) frame = around(0, 0)
   part('thumbs').hidden = !value.codes
+  part('looks').textContent = 'Token lines'
+  part('read').textContent = READ
   part('window').hidden = !tooLong()
+  reframe(tooLong() && !value.codes ? around(0, 0) : null)
   thumbs.show(value)
   root.dataset.state = value.codes ? 'fetching' : 'ready'
   announce(...value.open, false)
@@ -225,15 +229,25 @@ function title() {
 // What the head does differently, in words: the keys that lost and gained most on average.
 function movement() {
   const change = received(view.map)
-  const away = largest(change.map(size => -size), 2, 0.005)
-  const to = largest(change, 2, 0.005)
+  const away = strongest(change.map(size => -size))
+  const to = strongest(change)
   if (!away.length && !to.length) return ['On average no token gains or loses as much as 0.01.']
-  const list = keys => keys.flatMap((at, i) => [i ? ' and ' : ' ', view.names.key[at], ` (${signed(change[at])})`])
+  const said = at => {
+    const { place, ...token } = view.names.key[at]
+    return [token, ` (${place === undefined ? '' : `${place}; `}${signed(change[at])})`]
+  }
+  const list = keys => keys.flatMap((at, i) => [i ? ' and ' : ' ', ...said(at)])
   const parts = ['On average']
   if (away.length) parts.push(' away from', ...list(away))
   if (away.length && to.length) parts.push(',')
   if (to.length) parts.push(' towards', ...list(to))
   return [...parts, '.']
+}
+
+// The one or two largest; a second one only where it counts beside the first.
+function strongest(sizes) {
+  const [first, second] = largest(sizes, 2, 0.005)
+  return [first, second].filter(at => at !== undefined && sizes[at] >= sizes[first] / 4)
 }
 
 function draw() {
@@ -242,7 +256,7 @@ function draw() {
   const far = largestOf(map.delta)
   for (const [model, figure] of Object.entries(figures)) {
     const delta = model === 'delta'
-    const ends = delta ? { colors: props.colors.diverging, low: -far, high: far } : { colors: props.colors.sequential, low: 0, high: top }
+    const ends = delta ? { colors: colors.diverging, low: -far, high: far } : { colors: colors.sequential, low: 0, high: top }
     cell = drawMap(figure, { queries: map.queries, keys: map.keys, values: map[model], labels: names, ...ends })
     const canvas = figure.querySelector('canvas')
     canvas.setAttribute('aria-label', described(model, map, names))
@@ -268,21 +282,20 @@ function notes() {
   if (view?.sinks) said.push('Sinks are hidden: every row is divided by what is left of it. Rows of which less than 10\u00a0% is left are blank.')
   if (view && (view.sinks || view.map.base.some(Number.isNaN))) said.push('Hatched: ' + (view.sinks ? 'sinks, blank rows and ' : '') + 'keys that a query may not see.')
   if (view?.words) said.push('Tokens of a word are one: keys summed, queries averaged.')
-  if (part('lines').classList.contains('windowed')) said.push('Of the tokens on the other side only the linked are listed; click one to see its own links.')
   if (view && view.drawn.step > 1) said.push(`In the maps a cell is ${view.drawn.step}\u00a0\u00d7\u00a0${view.drawn.step} tokens: keys summed, queries averaged.`)
   if (view && !view.fine && view.step === 1) said.push('Numbers are within 1/255.')
   part('said').textContent = said.join(' ')
-  const waits = asked || timer
   part('status').textContent = asked ? `Fetching the exact map of ${label(asked.row, asked.head)} \u2026` : ''
-  part('lines').querySelector('.wait').textContent = waits
+  part('lines').querySelector('.wait').textContent = asked
     ? 'The lines appear when the exact map has come.'
-    : 'Choose a part of the text above: the lines need exact numbers.'
+    : tooLong() && !frame ? 'Lines need exact numbers: click on a map, or say above which part of the text to open.' : ''
   for (const name of ['sinks', 'words']) toggles[name].disabled = Boolean(view) && (view.step > 1 || (name === 'words' && Boolean(frame)))
 }
 
 // ---- under the pointer ----
 
 function choose(side, index) {
+  if (view?.step !== 1) return // another answer is on its way
   say(part('looks'), 'Where ', view.names[side][index], side === 'query' ? ' looks' : ' is looked at from')
   // Where cells are several tokens, the mark is on the cell that holds this one.
   const size = view.drawn.step
@@ -321,7 +334,10 @@ function press(event) {
   const at = view && cellAt(event.target, cell, view.drawn.map, event)
   if (!at) return
   if (view.step === 1) return lines.pin('query', at.query * view.drawn.step)
-  if (tooLong()) reframe(around(at.query * view.step, at.key * view.step))
+  if (tooLong()) {
+    reframe(around(at.query * view.step, at.key * view.step))
+    show()
+  }
 }
 
 // ---- exact maps of long texts ----
@@ -338,9 +354,8 @@ function around(query, key) {
 function reframe(next) {
   frame = next
   part('whole').disabled = !frame || !value.codes
-  part('from-query').value = frame ? frame.queries[0] : 0
-  part('from-key').value = frame ? frame.keys[0] : 0
-  show()
+  part('from-query').value = frame ? frame.queries[0] : ''
+  part('from-key').value = frame ? frame.keys[0] : ''
 }
 
 // Ask for the first of the shown heads that is not known exactly: at once where lines wait for it, or else when the visitor
@@ -413,9 +428,13 @@ for (const side of ['query', 'key']) {
   part(`from-${side}`).addEventListener('change', () => {
     const half = Math.floor(value.most / 2)
     reframe(around(Number(part('from-query').value) + half, Number(part('from-key').value) + half))
+    show()
   })
 }
-part('whole').addEventListener('click', () => reframe(null))
+part('whole').addEventListener('click', () => {
+  reframe(null)
+  show()
+})
 root.addEventListener('keydown', event => {
   const by = { '[': -1, ']': 1 }[event.key]
   if (!by || !value || event.target.matches('input[type=number]')) return

@@ -34,8 +34,8 @@ function tokenLines(part, told) {
     press.dataset.index = index
     press.tabIndex = -1
     press.setAttribute('aria-pressed', 'false')
+    if (windowed) press.append(made('small', '', `${token.at} `))
     press.append(bdi(token, 22))
-    if (windowed && token.place !== undefined) press.append(` (${token.place})`)
     node.append(press, made('span', 'number base'), made('span', 'number tuned'), made('span', 'number delta'))
     return node
   }

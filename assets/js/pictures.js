@@ -5,19 +5,23 @@ const TALLEST = 460
 const LABEL_PITCH = 9.5
 const SLANT = { degrees: -58, run: 0.53, rise: 0.85 }
 
-// Values as a picture of one pixel a cell; nothing is drawn where a value is NaN.
+// A list of colours as pixels, each one number: red is its lowest byte.
+function palette(colors) {
+  return Uint32Array.from(colors, ([red, green, blue]) => 0xff000000 + blue * 0x10000 + green * 0x100 + red)
+}
+
+// Values as a picture of one pixel a cell; nothing is drawn where a value is NaN. `colors` is a palette of 256.
 function pixels(values, keys, colors, low, high) {
   const canvas = made('canvas')
   canvas.width = keys
   canvas.height = values.length / keys
   const context = canvas.getContext('2d')
   const image = context.createImageData(canvas.width, canvas.height)
+  const painted = new Uint32Array(image.data.buffer)
+  const scale = 255 / (high - low)
   for (let i = 0; i < values.length; i++) {
-    if (Number.isNaN(values[i])) continue
-    const level = Math.round((255 * (values[i] - low)) / (high - low))
-    const color = colors[Math.min(Math.max(level, 0), 255)]
-    image.data.set(color, 4 * i)
-    image.data[4 * i + 3] = 255
+    const level = Math.round((values[i] - low) * scale)
+    if (!Number.isNaN(level)) painted[i] = colors[level < 0 ? 0 : level > 255 ? 255 : level]
   }
   context.putImageData(image, 0, 0)
   return canvas

@@ -1,6 +1,6 @@
 // All heads as thumbnails: one canvas under a grid of buttons, of which one is in the order of tabbing.
 
-const THUMB = { least: 24, most: 44, gap: 2 } // of a thumbnail, in pixels
+const THUMB = { least: 22, most: 44, gap: 2 } // of a thumbnail, in pixels
 
 // `weights(row, head)` gives a map of a head; `chosen(row, head)` is called for the one that is clicked.
 function thumbnails(part, colors, weights, chosen) {

@@ -1,8 +1,8 @@
 // Numbers and tokens as people read them. Tokens come from strangers: they reach the page as text nodes and attributes only.
 
 const MINUS = '\u2212'
-// They would turn the reading direction of what follows in a name or a tooltip; in the page, <bdi> keeps them in.
-const DIRECTION_MARKS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+// Signs that nobody sees and that turn the direction of what follows, in a name or a tooltip too: they are written out.
+const DIRECTION_MARK = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
 function signed(number) {
   const text = Math.abs(number).toFixed(2)
@@ -13,16 +13,18 @@ function signed(number) {
 function short(text, room) {
   let kept = ''
   for (const character of text) {
-    room -= character.codePointAt(0) >= 0x1100 ? 2 : 1
+    const code = character.codePointAt(0)
+    const unit = DIRECTION_MARK.test(character) ? `U+${code.toString(16).toUpperCase().padStart(4, '0')}` : character
+    room -= unit === character && code >= 0x1100 ? 2 : unit.length
     if (room < 0) return `${kept.trimEnd()}\u2026`
-    kept += character
+    kept += unit
   }
   return kept.trim() ? kept : '\u2423'
 }
 
 // A token within a name or a tooltip.
 function spoken(token) {
-  const text = short(token.text.slice(0, 400).replace(DIRECTION_MARKS, ''), 24)
+  const text = short(token.text, 24)
   return token.place === undefined ? text : `${text} (${token.place})`
 }
 
@@ -45,17 +47,17 @@ function drawn(tag, attributes, text = '') {
   return node
 }
 
-// Tokens as they are named where they stand alone: with their place where the text holds them more than once.
+// Tokens with where they are, and with a `place` to be named by where the text holds them more than once.
 function placedNames(tokens, start) {
   const count = new Map()
   for (const { text } of tokens) count.set(text, (count.get(text) ?? 0) + 1)
-  return tokens.map((token, i) => (count.get(token.text) > 1 ? { ...token, place: start + i } : token))
+  return tokens.map((token, i) => ({ ...token, at: start + i, place: count.get(token.text) > 1 ? start + i : undefined }))
 }
 
 // A token in running text, which cannot change the direction of what stands around it.
 function bdi(token, room = 24) {
   const node = made('bdi', token.special ? 'special' : '', short(token.text, room))
-  if (token.text.length > room) node.title = short(token.text.replace(DIRECTION_MARKS, ''), 200)
+  if (token.text.length > room) node.title = short(token.text, 200)
   return node
 }
 

@@ -14,7 +14,8 @@ SCRIPTS = ("words", "maps", "pictures", "lines", "thumbs", "explorer")
 
 _MAP = """<figure data-part="{name}" class="{name}"><figcaption>{title}</figcaption>
 <div class="plot"><svg aria-hidden="true"></svg>
-<div class="cells"><canvas role="img" aria-label="Map of {name}"></canvas></div>
+<div class="cells">
+<canvas width="0" height="0" role="img" aria-label="Map of {name}"></canvas></div>
 <div class="mark chosen" hidden></div><div class="mark at" hidden></div></div>
 <div class="bar" aria-hidden="true"><canvas></canvas>
 <span class="end"></span><span>{meaning}</span><span class="end"></span></div>
@@ -51,7 +52,8 @@ _NAMES = """<div class="token names {side}"><span>{side}</span><span class="numb
 
 _LINES = f"""<section data-part="lines"><h3 data-part="looks">Token lines</h3>
 <p class="hint">Point at a token or move with the arrow keys; a click or Enter keeps it,
-Esc goes back to the one that is kept.</p>
+Esc goes back to the one that is kept.
+<span class="of-many">Of the tokens on the other side only the linked are listed; click one to see its links.</span></p>
 <p class="legend"><span class="line base"></span> base <span class="line tuned"></span> tuned
 <span class="gained">\N{BLACK UP-POINTING TRIANGLE} gained</span>
 <span class="lost">\N{BLACK DOWN-POINTING TRIANGLE} lost</span></p>
@@ -77,7 +79,7 @@ SKELETON = f"""<section class="one-head" data-state="empty" aria-label="One head
 {_TOOLS}
 <p class="failed" role="alert">The maps could not be fetched. <button type="button" data-part="again">Try again</button></p>
 <div class="maps" data-part="maps">{_MAPS}</div>
-<p class="read" data-part="read">Rows are queries and sum to 1, columns are keys. Point at a cell for its numbers.</p>
+<p class="read" data-part="read"></p>
 <p class="hint"><span data-part="said"></span> <span data-part="status" role="status"></span></p>
 <div class="below">{_LINES}{_THUMBS}</div></div></section>"""
 """What stands in the page before there is data; data only ever comes in through the script."""

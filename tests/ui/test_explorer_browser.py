@@ -181,15 +181,13 @@ class Looking:
     def show(self, name: str, state: str = "ready") -> Case:
         self.tab.fill("#case input, #case textarea", name)
         self.tab.press("#case input, #case textarea", "Enter")
-        self.tab.wait_for_selector(f".one-head[data-state={state}]")
-        # Several cases have as many tokens: wait for this one's.
-        first = CASES[name].texts[-1][:3]
-        if state == "ready":
+        if state == "ready":  # several cases have as many tokens: wait for this one's
             self.tab.wait_for_function(
-                "([n, t]) => { const all = document.querySelectorAll('.queries button');"
+                "([n, t]) => { const all = document.querySelectorAll('.queries bdi');"
                 " return all.length === n && (!t.trim() || all[n - 1].textContent.startsWith(t)) }",
-                arg=[len(CASES[name].texts), first],
+                arg=[len(CASES[name].texts), CASES[name].texts[-1][:3]],
             )
+        self.tab.wait_for_selector(f".one-head[data-state={state}]")
         return CASES[name]
 
     def open(self, layer: int, head: int) -> None:
@@ -474,7 +472,7 @@ def test_part_of_a_text_that_is_too_long_is_opened_by_a_click(browser: Any, addr
     visitor.tab.fill("#case input, #case textarea", "windowed")
     visitor.tab.press("#case input, #case textarea", "Enter")
     visitor.tab.wait_for_selector(".one-head[data-state=ready]")
-    assert "Choose a part" in visitor.tab.inner_text("[data-part=lines] .wait")
+    assert "Lines need exact numbers" in visitor.tab.inner_text("[data-part=lines] .wait")
     visitor.at("base", 20, 20, (24, 24))
     visitor.tab.mouse.down()
     visitor.tab.mouse.up()
@@ -575,6 +573,7 @@ def test_hostile_tokens_stay_text(looking: Looking) -> None:
     assert looking.tab.query_selector(".one-head img, .one-head b, .one-head script") is None
     shown = looking.tab.eval_on_selector_all(".keys bdi", "all => all.map(bdi => bdi.textContent)")
     assert shown[1:3] == ["{{x}}", "${document.title='pwne\u2026"]
+    assert shown[3] == "U+202Eabc"
     assert shown[4] == "\U0001f600" * 11 + "\u2026"
     assert shown[5] == "\u2423"
     assert looking.tab.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
