@@ -149,7 +149,7 @@ def erasure(found: Erasure) -> str:
 def patching(found: Patching) -> str:
     """The heads whose swap moves the tuned answer most."""
     unit, share = found.readout.unit, found.share("into_tuned")
-    head = ["Head", "Divergence (bits)", f"Base's into tuned ({unit})", "of the gap", f"Tuned's into base ({unit})",
+    head = ["Head", "Divergence (bits)", f"Base's into tuned ({unit})", "Share of the gap", f"Tuned's into base ({unit})",
             f"Switched off ({unit})", "Verdict"]  # fmt: skip
     columns = (found.jsd_bits, found.heads["into_tuned"], share, found.heads["into_base"], found.critical)
     rows = [

@@ -23,7 +23,11 @@ def number(value: float | None) -> str:
 
 def table_html(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """A table whose first column names the line; it scrolls by itself where it is too wide for the page."""
-    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    kinds = [isinstance(cell, str) for cell in rows[0]] if rows else [True] * len(head)
+    top = "".join(
+        f'<th scope="col"{"" if words else _NUMBER}>{escape(name)}</th>'
+        for name, words in zip(head, kinds, strict=True)
+    )
     body = "".join(f'<tr><th scope="row">{_cell(first)}</th>{"".join(map(_data, rest))}</tr>' for first, *rest in rows)
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(caption)}"><table>'
@@ -36,12 +40,16 @@ def folded(summary: str, *content: str) -> str:
     return f'<details class="numbers"><summary>{escape(summary)}</summary>{"".join(content)}</details>'
 
 
+_NUMBER = ' class="n"'
+"""Numbers and what stands above them end at one edge."""
+
+
 def _cell(value: Cell) -> str:
     return f"<bdi>{escape(value)}</bdi>" if isinstance(value, str) else number(value)
 
 
 def _data(value: Cell) -> str:
-    return f"<td>{_cell(value)}</td>" if isinstance(value, str) else f'<td class="n">{number(value)}</td>'
+    return f"<td>{_cell(value)}</td>" if isinstance(value, str) else f"<td{_NUMBER}>{number(value)}</td>"
 
 
 def percent(share: float) -> str:

@@ -17,6 +17,7 @@ from attncompare.ui.files import kept
 from attncompare.ui.questions import Answer, ask_head
 from attncompare.ui.states import States
 from attncompare.ui.taking import TAKING, fetching, served
+from attncompare.ui.theme import PRIVATE
 from attncompare.ui.work import Step, follow
 
 FILE = "attncompare-report.html"
@@ -62,7 +63,7 @@ def made(local: LocalRule, answer: Answer | None, findings: Findings, ticket: An
 
 
 def report_button(states: States, local: LocalRule) -> gr.HTML:
-    """The button; it reports whatever ``states`` hold when it is pressed."""
+    """The button, once there is an answer; it reports whatever ``states`` hold when it is pressed."""
     parts = ("noise", "reach", "attribution", "erasure", "zeroing", "patching", "ablation")
 
     def taken(event: gr.EventData, answer: Answer | None, *found: Any) -> Iterator[Any]:
@@ -70,5 +71,7 @@ def report_button(states: States, local: LocalRule) -> gr.HTML:
         yield from made(local, answer, findings, getattr(event, "ticket", None))
 
     row = fetching("report", "Report", BUTTON)
+    row.visible = False
+    states.answer.change(lambda answer: gr.update(visible=answer is not None), states.answer, row, **PRIVATE)
     row.take(taken, [states.answer, *(getattr(states, part) for part in parts)], row, **TAKING)
     return row

@@ -43,7 +43,7 @@ def corner(answer: Answer, noise: Noise) -> Iterator[Served]:
         raise TraceGone("The models' trace is no longer kept: compare again.")
 
     with gr.Blocks() as demo:
-        states = States(answer=gr.State(lambda: answer), noise=gr.State(lambda: noise))
+        states = States(noise=gr.State(lambda: noise))
         take_row("noise", whole("noise", plots.noise), [states.noise])
         take_row("nothing", whole("nothing", plots.reach), [states.reach])
         take_row("gone", lambda found, _: Take("gone", gone, found.frame, found.to_dict), [states.noise])
@@ -51,6 +51,7 @@ def corner(answer: Answer, noise: Noise) -> Iterator[Served]:
             "head", lambda found, opened: Take(opened, gone, found.frame, lambda: {"head": opened}), [states.noise]
         )
         report_button(states, any_folder)
+        demo.load(lambda: answer, None, states.answer)
     demo.queue().launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_options())
     yield Served(demo, demo.local_url)
     demo.close()
