@@ -82,7 +82,10 @@ def test_what_the_output_rests_on_is_found_when_asked(visit: Visit) -> None:
         visit.tab.fill("#over-layer input", "L1")
         visit.tab.keyboard.press("Enter")
         visit.changed("#overlay", before)
-    for name in ("attribution-heads.csv", "erasure.json", "value-zeroing.csv"):
+    with visit.tab.expect_download() as download:
+        visit.tab.click("#take-value-zeroing [data-kind=csv]")
+    assert download.value.suggested_filename == "value-zeroing.csv"
+    for name in ("attribution-heads.csv", "erasure.json"):
         with visit.tab.expect_download() as download:
             visit.tab.click(f"#{name.replace('.', '-')}")
         assert download.value.suggested_filename == name

@@ -131,9 +131,9 @@ def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
     assert Path(grid["value"]).read_bytes().startswith(PNG)
     (maps, _) = list(one_head.draw(any_folder, answer, 1, 2, 0, 1, 0, 2))[-1]
     assert "L1.H2" in maps["alt_text"]
-    assert len(flow.start(answer)) == 7
+    assert len(flow.start(answer)) == 11
     if told["attention"] != "cross":
-        picture, *_ = list(distance.run(any_folder, answer))[-1]
+        _, _, picture, *_ = list(distance.measure(any_folder, answer))[-1]
         assert "share of attention on keys" in picture["alt_text"]
 
 

@@ -1,5 +1,6 @@
 """The tab *What the output rests on*, with the embedded pair: its parts say what Python says, and refuse in one sentence."""
 
+import io
 import json
 from collections.abc import Iterator
 from html import unescape
@@ -97,11 +98,16 @@ def test_erasure_says_what_python_says(short: Answer, embedded_pair: Pair) -> No
 
 
 def test_value_zeroing_says_what_python_says(short: Answer, embedded_pair: Pair) -> None:
-    picture, as_json, as_csv, results, *_, status = last_of(zeroing.zero(any_folder, short))
+    found, said, picture, table, results, *_, status = last_of(zeroing.zero(any_folder, short))
     python = value_zeroing(embedded_pair, TEXT)
-    np.testing.assert_allclose(written(as_json)["delta"], python.delta, atol=1e-6)
-    assert written(as_json)["mixer"] == "value_zeroing"
-    assert len(pd.read_csv(as_csv["value"])) == len(python.tokens) ** 2
+    take = zeroing.offered(found, "")
+    assert take is not None
+    np.testing.assert_allclose(json.loads(take.made("json"))["delta"], python.delta, atol=1e-6)
+    assert json.loads(take.made("json"))["mixer"] == "value_zeroing"
+    assert len(pd.read_csv(io.BytesIO(take.made("csv")))) == len(python.tokens) ** 2
+    assert zeroing.offered(None, "") is None
+    assert python.answers[0].split(":")[0].replace("‘[CLS]’", "‘<bdi>[CLS]</bdi>’") in said
+    assert table.count("<tr>") == 1 + len(python.tokens)
     assert Path(picture["value"]).read_bytes().startswith(PNG)
     assert (results["visible"], status) == (True, "")
 
@@ -180,7 +186,7 @@ def test_a_pair_without_answers_says_what_remains(tmp_path: Path) -> None:
     ):
         with pytest.raises(gr.Error, match="divergence, rollout and value zeroing remain"):
             list(steps)
-    picture, *_ = last_of(zeroing.zero(any_folder, answer))
+    _, _, picture, *_ = last_of(zeroing.zero(any_folder, answer))
     assert Path(picture["value"]).read_bytes().startswith(PNG)
 
 
