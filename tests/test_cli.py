@@ -87,6 +87,14 @@ def test_other_trainings_need_no_floor(monkeypatch, tmp_path, capsys) -> None:
     assert written["heads"][0]["numeric_floor_bits"] >= 0
 
 
+def test_rollout_can_stop_below_the_last_layer(monkeypatch, tmp_path, capsys, embedded_pair) -> None:
+    assert run(monkeypatch, "compare", "--text", FILM, "--rollout-layers", "2", "--out", str(tmp_path)) == 0
+    written = np.load(tmp_path / "rollout.npz")
+    assert written["tuned"] == pytest.approx(attncompare.rollout(embedded_pair, FILM, layers=2).tuned, abs=1e-7)
+    assert run(monkeypatch, "compare", "--text", FILM, "--rollout-layers", "7", "--out", str(tmp_path)) == 1
+    assert "layers to be 1 to 6" in capsys.readouterr().err
+
+
 def test_head_writes_its_maps(monkeypatch, tmp_path, capsys) -> None:
     assert run(monkeypatch, "head", "--text", FILM, "--layer", "3", "--head", "9", "--out", str(tmp_path)) == 0
     maps = np.load(tmp_path / "head.npz")

@@ -25,7 +25,7 @@ from attncompare.plots.maps import SUBTITLE, Layout, color_bar, draw, layout, ma
 from attncompare.plots.scope import scope
 from attncompare.plots.sides import remarks, side
 
-_COLUMN, _GAP = 560, 40
+_COLUMN, _GAP = 450, 40
 _WORDS = 34 + 3 * LINE  # the name of a pattern and what stands below it
 _BETWEEN, _SCALE = 26, 66
 
@@ -48,7 +48,7 @@ def patterns(found: Patterns) -> Figure:
     for example, place, wide in zip(found.examples, places, widths, strict=True):
         _column(figure, example, place, (x, PAD + HEADING), wide, limits)
         x += wide + _GAP
-    color_bar(figure, (PAD, end + 18, _COLUMN - 60), SEQUENTIAL, limits, "share of a query's attention")
+    color_bar(figure, (PAD, end + 18, _COLUMN - 40), SEQUENTIAL, limits, "share of a query's attention")
     footer(figure, end + _SCALE + 18, remarked)
     return figure
 
@@ -62,7 +62,7 @@ def patterns_alt(found: Patterns) -> str:
 def _place(example: Example) -> Layout:
     maps = example.maps
     return layout(
-        side(maps.tokens, range(*maps.queries)), side(maps.key_tokens, range(*maps.keys)), _COLUMN + 100, maps=1
+        side(maps.tokens, range(*maps.queries)), side(maps.key_tokens, range(*maps.keys)), _COLUMN + 70, maps=1
     )
 
 

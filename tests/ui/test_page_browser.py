@@ -139,15 +139,15 @@ def test_how_far_heads_look_is_measured_when_asked(visit: Visit) -> None:
     visit.tab.click("#measure")
     visit.tab.wait_for_selector("#reach img[alt*='share of attention']")
     with visit.tab.expect_download() as download:
-        visit.tab.click("#reach-csv")
+        visit.tab.click("#take-how-far-it-looks [data-kind=csv]")
     assert download.value.suggested_filename == "reach.csv"
     visit.compare("Another text has another reach.")
     visit.tab.wait_for_selector("#reach img", state="hidden")
     with turn(unheard):  # somebody else's comparison
         visit.tab.click("#measure")
-        visit.tab.wait_for_function("document.querySelector('#distance-status').innerText.includes('waiting')")
-        visit.tab.click("#unmeasure")
-        visit.tab.wait_for_function("document.querySelector('#distance-status').innerText.includes('Cancelled')")
+        visit.tab.wait_for_function("document.querySelector('#measure-status').innerText.includes('waiting')")
+        visit.tab.click("#no-measure")
+        visit.tab.wait_for_function("document.querySelector('#measure-status').innerText.includes('Cancelled')")
     assert visit.tab.is_enabled("#measure")
     assert visit.complaints == []
 
@@ -165,7 +165,7 @@ def test_an_encoder_decoder_is_switched_without_typing(visit: Visit, tmp_path: P
     visit.tab.click("#verdict summary")
     assert "cross-attention: of the decoder's target over the encoder's text" in visit.tab.inner_text("#verdict")
     visit.tab.get_by_role("tab", name="How far it looks").click()
-    assert "no distances" in visit.tab.inner_text("#distance-status")
+    assert "no distances" in visit.tab.inner_text("#measure-status")
     before = visit.source("#heads")
     visit.tab.click("#kind label:has-text('Decoder')")
     visit.tab.wait_for_selector("#measure")

@@ -40,7 +40,7 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
     assert names == {
         "/compare": ["base", "tuned", "text", "level", "reading", "floor"],
         "/head": ["base", "tuned", "text", "layer", "head", "reading", "queries", "keys"],
-        "/rollout": ["base", "tuned", "text", "token", "reading"],
+        "/rollout": ["base", "tuned", "text", "token", "reading", "layers"],
         "/reach": ["base", "tuned", "text", "reading"],
         "/noise": ["base", "tuned", "text", "draws", "seed", "replicates", "reading"],
         "/value_zeroing": ["base", "tuned", "text", "reading"],
@@ -121,6 +121,8 @@ def test_head_gives_both_maps(client: Client) -> None:
 def test_rollout_gives_all_tokens_or_one(client: Client) -> None:
     whole, picture = client.predict(text=NEGATION, api_name="/rollout")
     one, _ = client.predict(text=NEGATION, token=2, api_name="/rollout")
+    some, _ = client.predict(text=NEGATION, layers=2, api_name="/rollout")
+    assert (some["layers"], some["partial"], whole["partial"]) == ([0, 1], True, False)
     assert one["queries"] == [2]
     np.testing.assert_allclose(one["base"], whole["base"][2:3], atol=1e-6)
     np.testing.assert_allclose(np.sum(whole["tuned"], 1), 1, atol=1e-5)

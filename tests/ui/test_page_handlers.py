@@ -21,7 +21,7 @@ from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
 from attncompare.plots.cells import grid as cells_of
 from attncompare.report.words import CAUTIONS
-from attncompare.ui import changed, changed_files, distance, flow, head_section, header, one_head, options
+from attncompare.ui import changed, changed_files, head_section, header, one_head, options
 from attncompare.ui.failures import UNEXPECTED, failure
 from attncompare.ui.files import asset, examples
 from attncompare.ui.printable import printable
@@ -341,40 +341,15 @@ def test_tokens_are_printable(raw: str, shown: str) -> None:
 
 def test_nothing_is_drawn_before_there_is_an_answer() -> None:
     assert changed.draw(None, None, "jsd_bits")[2:] == (SKIPPED, SKIPPED)
-    for skipped in (changed.remeasure(None, None, "jsd_bits", False), flow.start(None), distance.start(None)):
-        assert set(map(str, skipped)) == {str(SKIPPED)}
+    assert set(map(str, changed.remeasure(None, None, "jsd_bits", False))) == {str(SKIPPED)}
     for steps in (
         changed.start(None, "jsd_bits", False),
         one_head.exact(any_folder, None, {}),
-        flow.run(any_folder, None, 0),
-        distance.run(any_folder, None),
         header.switch(any_folder, None, "cross"),
     ):
         assert list(steps) == []
     for files in (changed_files.take_layers(None, None, ""), head_section.take_head(any_folder, None, None, "")):
         assert files is None
-
-
-def test_flow_draws_a_short_text_whole(answer: Answer) -> None:
-    _, _, picture, _, long, _, _ = flow.start(answer)
-    assert Path(picture["value"]).read_bytes().startswith(PNG)
-    assert long["visible"] is False
-
-
-def test_flow_follows_one_token_of_a_long_causal_text(long_answer: Answer) -> None:
-    assert long_answer.comparison.rollout is None
-    _, _, picture, note, long, token, _ = flow.start(long_answer)
-    assert picture["visible"] is False
-    assert "up to 512 tokens" in note
-    assert long["visible"] is True
-    assert token["value"] == 599
-    drawn, lift, status = last_of(flow.run(any_folder, long_answer, 599))
-    assert Path(drawn["value"]).read_bytes().startswith(PNG)
-    assert "uniform attention" in lift
-    assert status == ""
-    for bad in (None, 10_000):
-        with pytest.raises(gr.Error, match=r"0 to 599"):
-            list(flow.run(any_folder, long_answer, bad))
 
 
 def test_any_part_of_a_long_text_can_be_looked_at(long_answer: Answer) -> None:
@@ -414,29 +389,6 @@ def test_reading_a_long_text_again_is_told(long_answer: Answer) -> None:
         assert 'role="status"' in next(steps)[1]
         steps.close()
     assert last_of(one_head.exact(any_folder, long_answer, asked))[1] == ""
-
-
-def test_how_far_heads_look_is_measured_on_demand(long_answer: Answer) -> None:
-    _, _, asking, results, *_ = distance.start(long_answer)
-    assert (asking["visible"], results["visible"]) == (True, False)
-    first, *_, last = list(distance.run(any_folder, long_answer))
-    assert "starting" in first[-1]
-    picture, as_json, as_csv, results, go, stop, status = last
-    assert "Strongest far link" in picture["alt_text"]
-    assert results["visible"] is True
-    assert (go["interactive"], stop["interactive"], status) == (True, False, "")
-    assert len(json.loads(Path(as_json["value"]).read_text("utf-8"))["links"]) > 0
-    assert len(pd.read_csv(as_csv["value"])) == 12
-
-
-def test_cross_attention_has_no_distances_and_no_rollout(answer: Answer) -> None:
-    crossed = replace(answer, comparison=replace(answer.comparison, attention="cross", rollout=None))
-    _, _, asking, _, _, _, status = distance.start(crossed)
-    assert asking["visible"] is False
-    assert "no distances" in status
-    _, _, picture, note, long, _, _ = flow.start(crossed)
-    assert (picture["visible"], long["visible"]) == (False, False)
-    assert "No rollout" in note
 
 
 def test_the_text_is_shortened_in_the_form() -> None:

@@ -141,9 +141,9 @@ def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
     (update, *_) = list(one_head.exact(any_folder, answer, asked))[-1]
     exact = np.fromfile(update["exact"]["file"]["path"], "<u2", 12).reshape(2, 2, 3)
     assert np.abs(whole[:, :2, :3].astype(int) - exact).max() <= 1
-    assert len(flow.start(answer)) == 7
+    assert len(flow.start(answer)) == 11
     if told["attention"] != "cross":
-        picture, *_ = list(distance.run(any_folder, answer))[-1]
+        _, _, picture, *_ = list(distance.measure(any_folder, answer))[-1]
         assert "share of attention on keys" in picture["alt_text"]
 
 
