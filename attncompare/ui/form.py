@@ -21,6 +21,7 @@ class Form:
     text: gr.Textbox
     samples: gr.Dataset
     options: list[Any]
+    part: gr.Accordion
     cancel: gr.Button
     compare: gr.Button
 
@@ -46,12 +47,12 @@ def form() -> Form:
             max_lines=8,
             elem_id="text",
         )
-    options = options_form()
+    options, part = options_form()
     with gr.Row(elem_classes=["actions"]):
         samples = _gallery("Texts to try", "examples", [sample["title"] for sample in examples()])
         cancel = gr.Button("Cancel", interactive=False, elem_id="cancel", min_width=110, scale=0)
         compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=150, scale=0)
-    return Form(gallery, swap, base, tuned, text, samples, options, cancel, compare)
+    return Form(gallery, swap, base, tuned, text, samples, options, part, cancel, compare)
 
 
 def _ids() -> tuple[gr.Textbox, gr.Textbox]:

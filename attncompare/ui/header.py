@@ -16,6 +16,7 @@ from attncompare.ui.failures import failure
 from attncompare.ui.files import examples, script
 from attncompare.ui.form import Form, form
 from attncompare.ui.link import Link, parameters, parse
+from attncompare.ui.options import restored
 from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
 from attncompare.ui.states import States
@@ -45,7 +46,7 @@ TEXTLESS = "This link brings no text: it was too long for an address. Type or pa
 _BUSY = (gr.update(interactive=False), gr.update(interactive=True))
 _IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 _KEPT = gr.skip()
-_FORM, _SHOWN = 12, 9
+_FORM, _SHOWN = 13, 9
 """Fields of the form, and outputs of a question."""
 
 
@@ -66,7 +67,7 @@ def switch(local: LocalRule, answer: Answer | None, kind: AttentionKind) -> Iter
 
 
 def arrive(local: LocalRule, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-    """What the address of the page asks for: updates of base, tuned, text and options, then as :func:`run`."""
+    """What the address of the page asks for: updates of base, tuned, text, options and their part, then as :func:`run`."""
     try:
         link = parse(request.query_params)
     except Exception as error:
@@ -76,7 +77,7 @@ def arrive(local: LocalRule, request: gr.Request) -> Iterator[tuple[Any, ...]]:
     if link is None or not (link.base or link.tuned or link.text):
         yield (_KEPT,) * (_FORM + _SHOWN)  # a generator that gives nothing would empty the form
         return
-    fields = (link.base, link.tuned, link.text or _KEPT, *link.options)
+    fields = (link.base, link.tuned, link.text or _KEPT, *restored(*link.options))
     if not link.text:
         yield *fields, _KEPT, _KEPT, note_html(TEXTLESS), *(_KEPT,) * (_SHOWN - 3)
         return
@@ -203,7 +204,7 @@ def _asks(
     def arriving(request: gr.Request) -> Iterator[tuple[Any, ...]]:  # gradio finds no request in the hints of a partial
         yield from arrive(local, request)
 
-    arrived = load(arriving, None, [*asked.asking, *shown], **at_once)
+    arrived = load(arriving, None, [*asked.asking, asked.part, *shown], **at_once)
     stops(asked.cancel, [typed, switched, cut, arrived], cancelled, answer, [status, kind, *buttons])
 
 

@@ -30,8 +30,17 @@ def writable(by: str) -> tuple[Any, ...]:
     return (gr.update(interactive=by != "none"),) * 3
 
 
-def options_form() -> list[Any]:
-    """The closed part of the form: its inputs, in the order of :func:`attncompare.ui.reading.typed_reading`."""
+def restored(*options: Any) -> tuple[Any, ...]:
+    """Updates of every input and of the part, to these values. While the part is closed its inputs do not exist in the
+    browser, so none of them tells that it has changed."""
+    text_pair, target, chat, by, *numbers, level, attention = options
+    free = by != "none"
+    changed = (gr.update(value=number, interactive=free) for number in numbers)
+    return text_pair, target, chat, by, *changed, level, attention, named(*options)
+
+
+def options_form() -> tuple[list[Any], gr.Accordion]:
+    """The closed part of the form and its inputs, in the order of :func:`attncompare.ui.reading.typed_reading`."""
     with gr.Accordion(TITLE, open=False, elem_id="options") as part:
         with gr.Row():
             text_pair = gr.Textbox(
@@ -115,4 +124,4 @@ def options_form() -> list[Any]:
     inputs = [text_pair, target, chat, by, tokens, temperature, seed, level, attention]
     by.change(writable, by, [tokens, temperature, seed], queue=False, **PRIVATE)
     gr.on([option.change for option in inputs], named, inputs, part, queue=False, trigger_mode="always_last", **PRIVATE)
-    return inputs
+    return inputs, part

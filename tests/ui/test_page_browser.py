@@ -30,7 +30,7 @@ def compared(browser: Any, page: Served) -> Iterator[Visit]:
 
 
 def test_the_page_calls_nobody_and_shows_what_python_says(visit: Visit, answer: Answer) -> None:
-    assert "Nothing compared yet" in visit.tab.inner_text("#verdict .verdict")
+    assert "Press Compare" in visit.tab.inner_text("#verdict .verdict")
     verdict = visit.compare()
     top = answer.comparison.movers[0]
     assert f"{top.name} moved most" in verdict

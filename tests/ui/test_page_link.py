@@ -19,7 +19,7 @@ from tests.ui.conftest import NEGATION, PLAIN
 
 HOSTILE = "A </script><img src=x onerror=alert(1)> {{x}} ${y} & = ? # % + \u202eabc\u202c 😀 film"
 READ = ("Second.", "Target.", True, "base", 8, 0.7, 3, "word", "cross")
-FORM = 12
+FORM = 13
 
 
 def asked(answer: Answer, text: str, *options: Any) -> Answer:
@@ -90,7 +90,14 @@ def arrived(**parameters: str) -> Iterator[tuple[Any, ...]]:
 
 def test_arriving_fills_the_form_and_opens_the_head(answer: Answer) -> None:
     steps = list(arrived(text=NEGATION, head="L2.H5", level="token"))
-    assert steps[0][:FORM] == ("", "", NEGATION, *PLAIN[:7], "token", "self")
+    assert steps[0][:7] == ("", "", NEGATION, *PLAIN[:4])
+    assert [(number["value"], number["interactive"]) for number in steps[0][7:10]] == [
+        (64, False),
+        (0, False),
+        (0, False),
+    ]
+    assert steps[0][10:12] == ("token", "self")
+    assert "token by token" in steps[0][12]["label"]
     assert all(len(step) == len(steps[0]) for step in steps)
     found, _, status, verdict, *_, link = steps[-1][FORM:]
     assert found.opened == found.first == (2, 5)
