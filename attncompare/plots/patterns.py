@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from attncompare.analyses.patterns import Example, Patterns
+from attncompare.analyses.patterns import THRESHOLDS, Example, Patterns
 from attncompare.plots.canvas import (
     BODY,
     DPI,
@@ -37,7 +37,8 @@ def patterns(found: Patterns) -> Figure:
     widths = [max(place.total(1), _COLUMN) for place in places]
     title = f"Patterns in this comparison{about.over}"
     below = f"for each pattern the {about.of('head')} of the tuned model that shows it most"
-    room = max(sum(widths) + _GAP * (len(widths) - 1) + 2 * PAD, heading_width(title, below))
+    least = len(THRESHOLDS) * (_COLUMN + _GAP)  # letters stay as large where an example is missing
+    room = max(least, sum(widths) + _GAP * (len(widths) - 1) + 2 * PAD, heading_width(title, below))
     tall = [_WORDS + 2 * (SUBTITLE + place.above + place.height) + _BETWEEN for place in places]
     remarked = lines(_remarks(found), room - 2 * PAD)
     end = PAD + HEADING + max(tall)

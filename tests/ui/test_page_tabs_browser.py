@@ -89,6 +89,8 @@ def test_the_help_draws_the_visitors_own_heads(browser: Any, page: Served, theme
     visit.tab.click("#how > button")
     assert "Press Compare" in visit.tab.inner_text("#how")
     visit.compare()
+    visit.tab.wait_for_selector("#patterns img[alt*='shows it most']", state="attached")
+    visit.tab.locator("#patterns").scroll_into_view_if_needed()  # a browser loads it when it comes into sight
     visit.tab.wait_for_selector("#patterns img[alt*='shows it most']")
     first = visit.source("#patterns")
     visit.compare(PRAISE)  # while the fold is open
