@@ -37,16 +37,16 @@ NO_DISTANCE = "Cross-attention has no distances: its queries and its keys are po
 
 
 def start(answer: Answer | None) -> tuple[Any, ...]:
-    """A new answer: updates of waiting, content, asking, estimate, record, results, run, cancel and status.
+    """A new answer: updates of waiting, content, asking, note, estimate, record, results, run, cancel and status.
 
     What was measured before is of another text.
     """
     if answer is None:
-        return (gr.skip(),) * 9
+        return (gr.skip(),) * 10
     crossed = answer.comparison.attention == "cross"
-    status = note_html(f"{NO_DISTANCE} Switch to the encoder or the decoder.") if crossed else ""
-    said = estimated(answer, 2)
-    return *OPENED, gr.update(visible=not crossed), said, None, gr.update(visible=False), *IDLE, status
+    note = note_html(f"{NO_DISTANCE} Switch to the encoder or the decoder.") if crossed else ""
+    asking = gr.update(visible=not crossed)
+    return *OPENED, asking, note, estimated(answer, 2), None, gr.update(visible=False), *IDLE, ""
 
 
 def measure(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
@@ -76,6 +76,7 @@ def distance_tab(states: States, local: LocalRule) -> None:
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
+            note = gr.HTML(elem_id="distance-note")
             with gr.Column() as asking:
                 buttons = controls("measure", "Measure how far")
             with gr.Column(visible=False) as results:
@@ -86,6 +87,6 @@ def distance_tab(states: States, local: LocalRule) -> None:
 
     shows = [found, said, picture, table, results, *buttons.ending]
     measured = buttons.go.click(partial(measure, local), answer, shows, **RUNNING)
-    starting = [waiting, content, asking, buttons.estimate, found, results, *buttons.ending]
+    starting = [waiting, content, asking, note, buttons.estimate, found, results, *buttons.ending]
     answer.change(start, answer, starting, cancels=[measured], **DRAWING)
     stops(buttons.stop, [measured], cancelled, None, buttons.ending)

@@ -125,9 +125,9 @@ def test_the_table_of_routes_lists_the_largest_changes(answer: Answer) -> None:
 
 def test_cross_attention_has_neither_distances_nor_rollout_nor_patterns(answer: Answer) -> None:
     crossed = replace(answer, comparison=replace(answer.comparison, attention="cross", rollout=None))
-    _, _, asking, *_, status = distance.start(crossed)
+    _, _, asking, note, *_ = distance.start(crossed)
     assert asking["visible"] is False
-    assert "no distances" in status
+    assert "no distances" in note
     *_, output, long, _, layers, routes, _, picture, _, status = flow.start(crossed)
     assert (output["visible"], long["visible"], layers["visible"], picture["visible"]) == (False,) * 4
     assert "no rollout" in status
@@ -137,7 +137,7 @@ def test_cross_attention_has_neither_distances_nor_rollout_nor_patterns(answer: 
 
 
 def test_how_far_heads_look_is_measured_on_demand(long_answer: Answer) -> None:
-    _, _, asking, estimate, found, results, *_ = distance.start(long_answer)
+    _, _, asking, _, estimate, found, results, *_ = distance.start(long_answer)
     assert (asking["visible"], found, results["visible"]) == (True, None, False)
     assert "2 forward passes" in estimate
     first, *_, last = list(distance.measure(any_folder, long_answer))
