@@ -16,12 +16,13 @@ from attncompare.attention import unheard
 from attncompare.errors import BadInput
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
+from attncompare.report.words import CAUTIONS
 from attncompare.ui import changed, distance, flow, header, one_head, options
 from attncompare.ui.failures import UNEXPECTED, failure
 from attncompare.ui.files import asset, examples, numbers, table
 from attncompare.ui.questions import Answer, question
 from attncompare.ui.reading import MAX_CHARACTERS
-from attncompare.ui.verdict import CAUTIONS, error_html, verdict_html
+from attncompare.ui.verdict import error_html, verdict_html
 from attncompare.ui.work import turn
 from tests.ui.conftest import LONG_TEXT, PLAIN
 
