@@ -251,6 +251,7 @@ function strongest(sizes) {
 }
 
 function draw() {
+  if (!part('maps').clientWidth) return // in a tab that is not open; its size will change when it is
   const { map, names } = view.drawn
   const top = largestOf(map.base, map.tuned)
   const far = largestOf(map.delta)

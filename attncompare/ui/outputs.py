@@ -6,22 +6,22 @@ import gradio as gr
 
 from attncompare import plots
 from attncompare.ui.failures import shown_errors
-from attncompare.ui.files import shown
+from attncompare.ui.framed import framed, picture
 from attncompare.ui.questions import Answer
 from attncompare.ui.states import States
 from attncompare.ui.taking import Take, take_row
-from attncompare.ui.theme import DRAWING, PICTURE
+from attncompare.ui.theme import DRAWING
 
 
-def draw(answer: Answer | None) -> Any:
-    """The picture of a new answer; hidden where the models give none."""
+def draw(answer: Answer | None) -> tuple[Any, Any]:
+    """A new answer: updates of the part, which is hidden where the models give none, and of its picture."""
     if answer is None:
-        return gr.skip()
+        return gr.skip(), gr.skip()
     found = answer.comparison
     if found.outputs.kind == "none":
-        return gr.update(visible=False)
+        return gr.update(visible=False), None
     with shown_errors():
-        return shown("outputs", plots.outputs(found), plots.outputs_alt(found))
+        return gr.update(visible=True), picture("outputs", plots.outputs(found), plots.outputs_alt(found))
 
 
 def offer(answer: Answer | None, opened: str) -> Take | None:
@@ -34,6 +34,7 @@ def offer(answer: Answer | None, opened: str) -> Take | None:
 
 def outputs_part(states: States) -> None:
     """The picture with its files."""
-    picture = gr.Image(elem_id="outputs", min_width=420, **PICTURE)
-    take_row("answers", offer, [states.answer])
-    states.answer.change(draw, states.answer, picture, **DRAWING)
+    with gr.Column() as part:
+        shown = framed("outputs")
+        take_row("answers", offer, [states.answer])
+    states.answer.change(draw, states.answer, [part, shown], **DRAWING)

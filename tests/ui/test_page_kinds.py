@@ -97,7 +97,7 @@ def test_every_kind_has_its_noise(
     assert found["attention"] == told["attention"]
     assert [row["jsd_bits"] for row in found["heads"]] == pytest.approx([row["jsd_bits"] for row in told["heads"]])
     answer = list(header.run(any_folder, kind.base, kind.tuned, TEXT, *typed(kind)))[-1][0]
-    measured, said, *_ = list(noise.run(any_folder, answer, 3, ""))[-1]
+    measured, said, *_ = list(noise.measure(any_folder, answer, 3, ""))[-1]
     assert answer.beside(measured).noise is measured
     assert "too few to test by" in said
     assert run(monkeypatch, "compare", *options(kind), "--floor", "3", "--out", str(tmp_path)) == 0

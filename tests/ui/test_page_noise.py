@@ -30,9 +30,12 @@ from attncompare.ui import changed, header, noise
 from attncompare.ui.changed_files import take_heads
 from attncompare.ui.measuring import MOST_DRAWS, MOST_REPLICATES, Measuring, sent_measuring, typed_measuring
 from attncompare.ui.questions import Answer, ask_noise, question
-from attncompare.ui.verdict import POINTER, verdict_html
+from attncompare.ui.verdict import verdict_html
 from tests.conftest import TEXT, save_tiny
 from tests.ui.conftest import NEGATION
+
+MEASURE = 'data-go-to="yardstick">measure'
+"""Of the link to the tab that measures."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SKIPPED = str(gr.skip())
@@ -91,7 +94,7 @@ def test_nothing_is_measured_before_there_is_an_answer() -> None:
     assert list(noise.measure(any_folder, None, 39, "")) == []
     for skipped in (noise.offer(None, ""), noise.start(None), changed.remeasure(None, None, "jsd_bits", False)):
         assert set(map(str, skipped)) == {SKIPPED}
-    assert str(header.judge(None, None)) == SKIPPED
+    assert str(header.judge(None, None, None)) == SKIPPED
 
 
 def test_a_new_answer_puts_the_old_measurement_away(answer: Answer) -> None:
@@ -169,12 +172,13 @@ def test_the_form_and_a_client_say_the_same() -> None:
 
 
 def test_the_verdict_points_to_the_tab_until_it_goes_by_the_yardstick(answer: Answer, measured: Noise) -> None:
-    before, after = header.judge(answer, None), header.judge(answer, measured)
-    assert f"{NO_YARDSTICK} {POINTER}" in before
+    before, after = header.judge(answer, None, None), header.judge(answer, measured, None)
+    assert NO_YARDSTICK in before
+    assert MEASURE in before
     assert "Floors (there is no yardstick yet)" in before
     assert f"<strong>{measured.sentence()}</strong>" in after
     assert YARDSTICK in after
-    assert POINTER not in after
+    assert MEASURE not in after
     assert "<dt>yardstick</dt><dd><bdi>19 random changes" in after
     for caution in CAUTIONS:
         assert caution in after
@@ -185,7 +189,7 @@ def test_a_yardstick_without_a_test_says_so(answer: Answer, embedded_pair: Pair)
     shown = verdict_html(answer.beside(few))
     assert "3 random changes are too few to test by" in shown
     assert NO_YARDSTICK in shown
-    assert POINTER not in shown
+    assert MEASURE not in shown
     assert "Family-wise p (all heads)" in shown
     offered = dict(changed.metric_choices(answer.beside(few))).values()
     assert [name for name in FLOORS if name not in offered] == ["floor_p"]

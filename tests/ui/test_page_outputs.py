@@ -19,9 +19,10 @@ from tests.ui.conftest import NEGATION
 
 
 def test_the_picture_and_its_files_hold_both_answers(answer: Answer) -> None:
-    shown = draw(answer)
-    assert Path(shown["value"]).read_bytes().startswith(b"\x89PNG")
-    assert "negative" in shown["alt_text"]
+    part, shown = draw(answer)
+    assert part["visible"] is True
+    assert Path(shown["picture"]["path"]).read_bytes().startswith(b"\x89PNG")
+    assert "negative" in shown["alt"]
     take = offer(answer, "")
     assert take is not None
     frame = pd.read_csv(io.BytesIO(take.made("csv")))
@@ -33,8 +34,10 @@ def test_the_picture_and_its_files_hold_both_answers(answer: Answer) -> None:
 def test_nothing_is_shown_of_models_that_answer_nothing(answer: Answer) -> None:
     silent = Outputs("none", (), (), "own", None, None)
     nothing = replace(answer, comparison=replace(answer.comparison, outputs=silent))
-    assert draw(nothing)["visible"] is False
-    assert draw(None) == gr.skip()
+    part, shown = draw(nothing)
+    assert part["visible"] is False
+    assert shown is None
+    assert draw(None) == (gr.skip(), gr.skip())
     assert offer(None, "") is None
     assert 'data-go-to="swap">test' not in verdict_html(nothing.comparison)
 

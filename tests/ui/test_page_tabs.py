@@ -11,13 +11,15 @@ import gradio as gr
 import numpy as np
 import pandas as pd
 import pytest
-from attncompare.ui.said import answers_html, table_html
 
 from attncompare import Pair, rollout
 from attncompare.analyses.patterns import patterns
 from attncompare.attention import Token
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
+from attncompare.report import numbers
+from attncompare.report.tables import table_html
+from attncompare.report.words import limited_html
 from attncompare.ui import distance, flow, header, help, pinning, several
 from attncompare.ui.questions import Answer
 from tests.ui.conftest import LONG_TEXT, NEGATION, PLAIN
@@ -117,7 +119,7 @@ def test_the_table_of_routes_lists_the_largest_changes(answer: Answer) -> None:
     routes = answer.comparison.rollout
     assert routes is not None
     first = int(np.abs(routes.delta[0]).argmax())
-    row = flow.numbers_html(routes).split("<tr>")[2]
+    row = numbers.routes(routes).split("<tr>")[2]
     assert f"<bdi>{first} {routes.tokens[first].text}</bdi>" in row
     assert f"{routes.base[0, first]:.1%}" in row
     assert f"{routes.tuned.mean(0)[first]:.1%}" in row
@@ -240,8 +242,8 @@ def test_the_help_shows_the_visitors_own_heads(answer: Answer, embedded_pair: Pa
 
 def test_hostile_words_stay_words(answer: Answer) -> None:
     for made in (
-        answers_html([f"In ‘{SPITE}’ it moved.", SPITE, SPITE]),
-        table_html([SPITE], [[SPITE, SPITE]], SPITE, SPITE),
+        limited_html([f"In ‘{SPITE}’ it moved.", SPITE, SPITE]),
+        table_html(SPITE, [SPITE], [[SPITE, SPITE]]),
     ):
         assert "<img" not in made
         assert "</script>" not in made
@@ -249,7 +251,7 @@ def test_hostile_words_stay_words(answer: Answer) -> None:
     routes = answer.comparison.rollout
     assert routes is not None
     hostile = tuple(Token(SPITE, SPITE, None, None, False, False) for _ in routes.tokens)
-    assert "<img" not in flow.numbers_html(replace(routes, tokens=hostile))
+    assert "<img" not in numbers.routes(replace(routes, tokens=hostile))
     assert "<img" not in "".join(map(str, flow.drawn(replace(routes, tokens=hostile))[1:]))
     glance = replace(pinning.pin(answer)[0], text=SPITE)
     assert "<img" not in pinning._note_html(glance)
