@@ -1,6 +1,7 @@
 // All heads as thumbnails: one canvas under a grid of buttons, of which one is in the order of tabbing.
 
 const THUMB = { least: 22, most: 44, gap: 2 } // of a thumbnail, in pixels
+const LATER = 1500 // ms after which they are drawn even if nobody has scrolled to them
 
 // `weights(row, head)` gives a map of a head; `chosen(row, head)` is called for the one that is clicked.
 function thumbnails(part, colors, weights, chosen) {
@@ -36,6 +37,7 @@ function thumbnails(part, colors, weights, chosen) {
     grid.replaceChildren(canvas, ...cells)
     measure()
     later()
+    setTimeout(() => { visible = true; if (stale) later() }, LATER)
   }
 
   function measure() {
@@ -47,7 +49,7 @@ function thumbnails(part, colors, weights, chosen) {
     grid.style.gridAutoRows = `${size}px`
   }
 
-  // Drawn when seen, a layer at a time: the maps above must not wait for them.
+  // Drawn when seen or a little later, a layer at a time: the maps above must not wait for them.
   function later() {
     stale = true
     if (!visible || !value) return

@@ -49,9 +49,10 @@ def answers_html(answers: Sequence[str]) -> str:
 
 
 def limited_html(answers: Sequence[str]) -> str:
-    """The same as a card, its last sentence quiet: it says what not to conclude."""
-    *found, limits = answers
-    return f'<section class="verdict">{answers_html(found)}<p class="aside">{marked(limits)}</p></section>'
+    """The same as a card; of several sentences the last one is quiet, which says what not to conclude."""
+    found, limits = (answers[:-1], answers[-1]) if len(answers) > 1 else (answers, "")
+    aside = f'<p class="aside">{marked(limits)}</p>' if limits else ""
+    return f'<section class="verdict">{answers_html(found)}{aside}</section>'
 
 
 def notes_html(notes: Sequence[str]) -> str:

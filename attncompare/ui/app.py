@@ -20,9 +20,7 @@ from attncompare.ui.header import header
 from attncompare.ui.help import help_part
 from attncompare.ui.matters import matters_tab
 from attncompare.ui.noise import noise_tab
-from attncompare.ui.pinning import pin_part
 from attncompare.ui.questions import ask_comparison, question
-from attncompare.ui.reporting import report_button
 from attncompare.ui.rests import rests_tab
 from attncompare.ui.several import several_tab
 from attncompare.ui.states import States
@@ -37,8 +35,6 @@ def build(*, loopback: bool = False) -> gr.Blocks:
     with gr.Blocks(title="attncompare", analytics_enabled=False, delete_cache=CACHE_SECONDS) as demo:
         states = States()
         header(states, local, demo.load)
-        report_button(states, local)
-        pin_part(states)
         with gr.Tabs(overflow_behavior="wrap"):
             changed_tab(states, local)
             flow_tab(states, local)

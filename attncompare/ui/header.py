@@ -17,8 +17,10 @@ from attncompare.ui.files import examples, script
 from attncompare.ui.form import Form, form
 from attncompare.ui.link import Link, parameters, parse
 from attncompare.ui.options import restored
+from attncompare.ui.pinning import pin_buttons, pin_part
 from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
+from attncompare.ui.reporting import report_button
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
 from attncompare.ui.theme import DRAWING, PRIVATE
@@ -163,13 +165,20 @@ def cancelled(answer: Answer | None) -> tuple[Any, ...]:
 
 
 def header(states: States, local: LocalRule, load: Callable[..., Any]) -> None:
-    """The form; what it is answered goes into ``states``. ``load`` is the event of a page that has just been opened."""
+    """The form, the verdict, and what can be done with it; what was answered goes into ``states``.
+
+    ``load`` is the event of a page that has just been opened.
+    """
     gr.HTML(TITLE, elem_id="title")
     asked = form()
     status = gr.HTML(elem_id="status")
     offer = gr.Button("Shorten the text to what fits", visible=False, elem_id="shorten", size="md")
     verdict = gr.HTML(EMPTY, elem_id="verdict")
-    link = gr.HTML(html_template=LINK, js_on_load=script("page"), apply_default_css=False, elem_id="link")
+    with gr.Row(elem_classes=["after"]):
+        link = gr.HTML(html_template=LINK, js_on_load=script("page"), apply_default_css=False, elem_id="link")
+        report_button(states, local)
+        pins = pin_buttons()
+    pin_part(states, pins)
     kind = gr.Radio(
         KINDS, value="self", label="Attention of", visible=False, interactive=True, elem_id="kind", container=False
     )

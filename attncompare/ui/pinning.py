@@ -1,5 +1,6 @@
 """A pinned comparison: kept while others are made, and laid beside the latest of them."""
 
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -93,21 +94,35 @@ def offered(found: Beside | None, opened: str) -> Take | None:
     return None if found is None else Take("pinned", lambda: plots.beside(found), found.frame, found.to_dict)
 
 
-def pin_part(states: States) -> None:
-    """The buttons and, once there are two, both comparisons; it is to stand below the verdict."""
+@dataclass(frozen=True)
+class Pins:
+    """The buttons, and what is said beside them."""
+
+    pin: gr.Button
+    unpin: gr.Button
+    note: gr.HTML
+
+
+def pin_buttons() -> Pins:
+    """The buttons, for the row of what can be done with an answer."""
+    return Pins(
+        gr.Button("Pin this comparison", visible=False, elem_id="pin", size="sm", scale=0),
+        gr.Button("Unpin", visible=False, elem_id="unpin", size="sm", scale=0),
+        gr.HTML(elem_id="pin-note"),
+    )
+
+
+def pin_part(states: States, buttons: Pins) -> None:
+    """Once there are two, both comparisons; it is to stand below the verdict."""
     answer = states.answer
     pinned, both = gr.State(), gr.State()
-    with gr.Row(elem_classes=["pin-row"]):
-        pins = gr.Button("Pin this comparison", visible=False, elem_id="pin", size="sm", scale=0, min_width=180)
-        unpins = gr.Button("Unpin", visible=False, elem_id="unpin", size="sm", scale=0, min_width=90)
-        note = gr.HTML(elem_id="pin-note")
     with gr.Column(visible=False, elem_id="pinned-part") as part:
         said = gr.HTML(elem_id="pinned-answer")
         picture = gr.Image(elem_id="pinned", **PICTURE)
         take_row("pinned and present", offered, [both])
         table = gr.HTML(elem_id="pinned-numbers")
 
-    shows = [both, pins, unpins, note, part, said, picture, table]
-    pins.click(pin, answer, [pinned, *shows], **PRIVATE)
-    unpins.click(unpin, answer, [pinned, *shows], **PRIVATE)
+    shows = [both, buttons.pin, buttons.unpin, buttons.note, part, said, picture, table]
+    buttons.pin.click(pin, answer, [pinned, *shows], **PRIVATE)
+    buttons.unpin.click(unpin, answer, [pinned, *shows], **PRIVATE)
     answer.change(lay, [answer, pinned], shows, **DRAWING)
