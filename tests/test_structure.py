@@ -108,3 +108,33 @@ def test_public_names_are_exactly_the_exported_ones() -> None:
     assert sorted(attncompare.__all__) == sorted(set(attncompare.__all__))
     assert all(hasattr(attncompare, name) for name in attncompare.__all__)
     assert len(attncompare.__all__) <= 25
+
+
+def lengths(path: Path) -> Iterator[tuple[str, int]]:
+    """Every function of a module with the lines that it takes, decorators left out."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_no_function_of_the_page_is_longer_than_a_screen() -> None:
+    pages = sorted((ROOT / "attncompare" / "ui").glob("*.py"))
+    measured = [(path.name, name, lines) for path in pages for name, lines in lengths(path)]
+    assert len(measured) > 300
+    assert [one for one in measured if one[2] > 60] == []
+    assert max(lines for _, lines in lengths(Path(__file__))) > 5  # it counts lines, not functions
+
+
+def tabs() -> set[str]:
+    """Modules of the page that make a tab."""
+    pages = (ROOT / "attncompare" / "ui").glob("*.py")
+    return {path.stem for path in pages if "with gr.Tab(" in path.read_text()}
+
+
+def test_no_tab_knows_another_tabs_widgets() -> None:
+    made = tabs()
+    assert {"changed", "flow", "distance", "rests", "matters", "noise", "several", "code"} <= made
+    for name in made:
+        known = imports((ROOT / "attncompare" / "ui" / f"{name}.py").read_text())
+        others = {module.split(".")[2] for module in known if module.startswith("attncompare.ui.")}
+        assert others & (made - {name}) == set(), name

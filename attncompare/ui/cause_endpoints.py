@@ -4,7 +4,8 @@ As in :mod:`attncompare.ui.endpoints` the annotations are read by gradio, which 
 judged by the analyses, everything else in :mod:`attncompare.ui.sought`.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -20,7 +21,12 @@ from attncompare.ui.sought import ranked, referred, sought
 
 def cause_endpoints(local: LocalRule) -> None:
     """Add ``/attribution``, ``/erasure``, ``/patching``, ``/ablation`` and ``/value_zeroing`` to the page being built."""
+    for endpoint in (_attribution, _erasure, _patching, _ablation, _value_zeroing):
+        function = endpoint(local)
+        gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
 
+
+def _attribution(local: LocalRule) -> Callable[..., Any]:
     def attribution(
         base: str = "",
         tuned: str = "",
@@ -64,6 +70,10 @@ def cause_endpoints(local: LocalRule) -> None:
                 sent("agreement", plots.agreement(found)),
             )
 
+    return attribution
+
+
+def _erasure(local: LocalRule) -> Callable[..., Any]:
     def erasure(
         base: str = "",
         tuned: str = "",
@@ -98,6 +108,10 @@ def cause_endpoints(local: LocalRule) -> None:
             found = ask_erasure(asked, local, reported(), about, erasing, *many)
             return found.to_dict(), sent("erasure", plots.erasure(found))
 
+    return erasure
+
+
+def _patching(local: LocalRule) -> Callable[..., Any]:
     def patching(
         base: str = "",
         tuned: str = "",
@@ -127,6 +141,10 @@ def cause_endpoints(local: LocalRule) -> None:
             found = ask_patching(asked, local, reported(), about, what)
             return found.to_dict(), sent("scatter", plots.scatter(found)), sent("patching", plots.patching(found))
 
+    return patching
+
+
+def _ablation(local: LocalRule) -> Callable[..., Any]:
     def ablation(
         base: str = "",
         tuned: str = "",
@@ -159,6 +177,10 @@ def cause_endpoints(local: LocalRule) -> None:
             found = ask_ablation(asked, local, reported(), about, how, others)
             return found.to_dict(), sent("ablation", plots.ablation(found))
 
+    return ablation
+
+
+def _value_zeroing(local: LocalRule) -> Callable[..., Any]:
     def value_zeroing(
         base: str = "", tuned: str = "", text: str = "", reading: dict | None = None
     ) -> tuple[dict, gr.FileData]:
@@ -178,5 +200,4 @@ def cause_endpoints(local: LocalRule) -> None:
             routes = ask_value_zeroing(asked, local, reported())
             return routes.to_dict(), sent("value-zeroing", plots.rollout(routes))
 
-    for function in (attribution, erasure, patching, ablation, value_zeroing):
-        gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
+    return value_zeroing

@@ -4,7 +4,7 @@ Gradio reads types from the annotations themselves, so this module must not post
 them: what comes in is checked here, in :mod:`attncompare.ui.reading` and in :mod:`attncompare.ui.questions`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -26,7 +26,12 @@ ONE_BY_ONE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 
 def endpoints(local: LocalRule) -> None:
     """Add ``/compare``, ``/head``, ``/rollout``, ``/reach`` and ``/noise`` to the page being built."""
+    for endpoint in (_compare, _head, _rollout, _reach, _noise):
+        function = endpoint(local)
+        gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
 
+
+def _compare(local: LocalRule) -> Callable[..., Any]:
     def compare(
         base: str = "",
         tuned: str = "",
@@ -57,6 +62,10 @@ def endpoints(local: LocalRule) -> None:
             drawn = {"heads": plots.heads, "layers": plots.layers, "movers": plots.movers}
             return result.to_dict(), *(sent(name, draw(result)) for name, draw in drawn.items())
 
+    return compare
+
+
+def _head(local: LocalRule) -> Callable[..., Any]:
     def head(
         base: str = "",
         tuned: str = "",
@@ -89,6 +98,10 @@ def endpoints(local: LocalRule) -> None:
             maps = ask_head(asked, local, reported(), *place, *windows)
             return maps.to_dict(), sent("head", plots.head(maps))
 
+    return head
+
+
+def _rollout(local: LocalRule) -> Callable[..., Any]:
     def rollout(
         base: str = "",
         tuned: str = "",
@@ -117,6 +130,10 @@ def endpoints(local: LocalRule) -> None:
             routes = ask_rollout(asked, local, reported(), chosen, deep)
             return routes.to_dict(), sent("rollout", plots.rollout(routes))
 
+    return rollout
+
+
+def _reach(local: LocalRule) -> Callable[..., Any]:
     def reach(base: str = "", tuned: str = "", text: str = "", reading: dict | None = None) -> tuple[dict, gr.FileData]:
         """How far the heads look: near, mid and far mass in both models, and the strongest far links.
 
@@ -134,6 +151,10 @@ def endpoints(local: LocalRule) -> None:
             found = ask_reach(asked, local, reported())
             return found.to_dict(), sent("reach", plots.reach(found))
 
+    return reach
+
+
+def _noise(local: LocalRule) -> Callable[..., Any]:
     def noise(
         base: str = "",
         tuned: str = "",
@@ -164,8 +185,7 @@ def endpoints(local: LocalRule) -> None:
             found = ask_noise(asked, local, reported(), measuring)
             return found.to_dict(), sent("noise", plots.noise(found))
 
-    for function in (compare, head, rollout, reach, noise):
-        gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
+    return noise
 
 
 def _leveled(base: Any, tuned: Any, text: Any, level: Any, reading: Any) -> Question:
