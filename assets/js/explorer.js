@@ -204,7 +204,10 @@ function show() {
   view = look()
   thumbs.select(heads(), toggles.mean.checked)
   title()
-  if (view) draw()
+  if (view) {
+    draw()
+    root.dataset.answer = answer
+  }
   root.classList.toggle('pending', !view)
   const exactLines = Boolean(view) && view.step === 1
   part('lines').classList.toggle('pending', !exactLines)
@@ -297,7 +300,9 @@ function notes() {
 
 function choose(side, index) {
   if (view?.step !== 1) return // another answer is on its way
-  say(part('looks'), 'Where ', view.names[side][index], side === 'query' ? ' looks' : ' is looked at from')
+  view.most ??= mostChanged(view.map)
+  const why = side === 'query' && index === view.most ? ', the row that changed most' : ''
+  say(part('looks'), 'Where ', view.names[side][index], `${side === 'query' ? ' looks' : ' is looked at from'}${why}`)
   // Where cells are several tokens, the mark is on the cell that holds this one.
   const size = view.drawn.step
   const at = Math.floor(index / size)
@@ -451,8 +456,12 @@ for (const figure of Object.values(figures)) {
 }
 let wide = 0
 new ResizeObserver(() => {
-  if (view && part('maps').clientWidth !== wide) draw()
-  wide = part('maps').clientWidth
+  const now = part('maps').clientWidth
+  if (view && now && now !== wide) {
+    draw()
+    if (view.step === 1) lines.show(view.map, view.names) // marks its token in the maps
+  }
+  wide = now
 }).observe(part('maps'))
 document.addEventListener('attncompare:open', event => opened(event.detail))
 watch('value', start)

@@ -41,7 +41,7 @@ function draw() {
   frame.replaceChildren()
   if (!props.value || !props.value.rows) return
   const { caption, unit, floors, rows } = props.value
-  const titles = ['#', 'Head', unit, ...(floors ? ['× floor'] : []), 'Of divergence', 'Attention lost → gained']
+  const titles = ['#', 'Head', unit, ...(floors ? ['× floor'] : []), 'Sink | content', 'Attention lost → gained']
   const body = made('tbody', {}, ...rows.slice(0, everything ? rows.length : props.first).map((row, i) => line(row, i + 1, floors)))
   const top = made('thead', {}, made('tr', {}, ...titles.map(title => made('th', { scope: 'col' }, title))))
   const keys = props.parts.map(part => {

@@ -130,8 +130,8 @@ function bar(node, map, left, width) {
 
 // Put a mark over some cells of a map, or take it away.
 function mark(node, cell, rows, columns) {
-  node.hidden = !rows
-  if (!rows) return
+  node.hidden = !rows || !cell
+  if (node.hidden) return
   node.style.left = `${cell.left + columns[0] * cell.width}px`
   node.style.top = `${cell.above + rows[0] * cell.height}px`
   node.style.width = `${(columns[1] - columns[0]) * cell.width}px`

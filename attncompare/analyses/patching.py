@@ -106,18 +106,27 @@ class Patching:
         """What was found, in sentences."""
         if not self.jsd_bits.any() and self.gap("into_base") == 0:
             return ("The two models attend and answer identically on this text: there is no change that could matter.",)
-        return self._largest(), *self._groups(), self._together(), _CAUTION
+        return self._together(), self._largest(), *self._groups(), self._sum(), _CAUTION
+
+    def _together(self) -> str:
+        """What all heads do at once, both ways."""
+        back, there = (self._moved(self.everything[direction], direction) for direction in get_args(Direction)[::-1])
+        return (
+            f"With {_WHAT[self.what]}s of all heads back at the base's, the tuned model's {self.readout.name} moves by "
+            f"{back}, from {self.outputs['tuned']:.2f} towards the base's {self.outputs['base']:.2f}; the tuned model's "
+            f"in the base move the base by {there}."
+        )
+
+    def _moved(self, effect: float, direction: Direction) -> str:
+        """An effect, and its share of the gap where there is one."""
+        gap = self.gap(direction)
+        share = f" ({effect / gap:.0%} of the gap)" if abs(gap) >= SMALLEST_GAP else ""
+        return f"{effect:+.2g} {self.readout.unit}{share}"
 
     def _largest(self) -> str:
         effects = self.heads["into_tuned"]
         at = np.unravel_index(np.abs(effects).argmax(), effects.shape)
-        share = self.share("into_tuned")
-        part = "" if share is None else f", {share[at]:.0%} of the way to the base's {self.outputs['base']:.2f}"
-        return (
-            f"With {_WHAT[self.what]} of {self._name(at)} back at the base's, the tuned model's {self.readout.name} moves "
-            f"by {effects[at]:+.2g} {self.readout.unit}, more than with any other head: from "
-            f"{self.outputs['tuned']:.2f}{part}."
-        )
+        return f"Of single heads {self._name(at)} moves it most, by {self._moved(float(effects[at]), 'into_tuned')}."
 
     def _groups(self) -> list[str]:
         """The heads of each verdict but the last: those that matter by effect, the idle ones by divergence."""
@@ -134,17 +143,11 @@ class Patching:
             said.append(f"{verdict.capitalize()}: {', '.join(names[:NAMED]) or 'no head'}{more}.")
         return said
 
-    def _together(self) -> str:
-        def moved(direction: Direction) -> str:
-            gap = self.gap(direction)
-            share = f" ({self.everything[direction] / gap:.0%} of the gap)" if abs(gap) >= SMALLEST_GAP else ""
-            return f"{self.everything[direction]:+.2g}{share}"
-
+    def _sum(self) -> str:
         alone = float(self.heads["into_tuned"].sum())
         return (
-            f"All heads together move it by {moved('into_tuned')}, while one by one they add up to {alone:+.2g}: effects of "
-            f"heads do not add. The other way round, all of the tuned model's heads in the base move the base by "
-            f"{moved('into_base')}."
+            f"One by one they add up to {alone:+.2g}, and all at once they move it by "
+            f"{self.everything['into_tuned']:+.2g}: effects of heads do not add."
         )
 
     def _name(self, at: Any) -> str:

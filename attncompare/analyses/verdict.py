@@ -33,6 +33,9 @@ SEEDS = (
 SPREAD = 0.2
 """A largest gain below this share of the largest loss is no destination."""
 
+SINKS_NAMED = 4
+"""Sinks that are named; there are as many as the text has ends of sentences."""
+
 LONGEST_SHOWN = 40
 """Characters of a token or answer that are printed."""
 
@@ -71,8 +74,9 @@ def claims(
     outputs: Outputs,
     noise: Noise | None = None,
 ) -> tuple[Claim, ...]:
-    """What the numbers say, the main thing first; it goes by the noise where that was measured."""
-    beyond = [Claim("More than noise?", sentence, "noise") for sentence in (noise.answers if noise else ())]
+    """What the numbers say, always in this order; it goes by the noise where that was measured."""
+    # Other trainings, where there are some, are the yardstick that counts: they stand before random changes.
+    beyond = [Claim("More than noise?", sentence, "noise") for sentence in (noise.answers[::-1] if noise else ())]
     answers = [Claim("Answers", sentence, "outputs") for sentence in _answers(outputs)]
     if np.isnan(heads["jsd_bits"]).all():
         return Claim("Heads", "Nothing to compare: no token of this text sees another one.", "heads"), *answers
@@ -83,20 +87,20 @@ def claims(
     bits = np.nan_to_num(heads["jsd_bits"].astype(np.float64))
     first = movers[0]
     return (
-        *beyond,
         Claim("Heads", _concentration(bits), "heads"),
         Claim("Moved most", _top(heads, layers.index(first.layer), first, question.key_tokens), "one-head", first.name),
         *_crowd(movers[:TOP_MOVERS], question.key_tokens),
         Claim("Sink or content", _split(heads, question.key_tokens), "layers"),
         Claim("Layers", _layers(bits, layers), "layers"),
         *answers,
+        *beyond,
         Claim("Not to conclude", caution(noise), "noise"),
     )
 
 
 def matter_claims(found: Patching) -> tuple[Claim, ...]:
-    """What swapping heads says of whether the change matters: the largest effect, and which heads matter or are idle."""
-    return tuple(Claim("Does it matter?", sentence, "patching") for sentence in found.answers[:3])
+    """What swapping heads says of whether the change matters: all heads, the largest effect, which matter or are idle."""
+    return tuple(Claim("Does it matter?", sentence, "patching") for sentence in found.answers[:4])
 
 
 def _concentration(bits: np.ndarray) -> str:
@@ -179,16 +183,18 @@ def _layers(bits: np.ndarray, layers: tuple[int, ...]) -> str:
 
 
 def _split(heads: dict[str, np.ndarray], tokens: tuple[Token, ...]) -> str:
-    """How much of the change is between content tokens; what sinks are, and how much of all attention they hold."""
+    """How much of the change is about sinks, which those are, and how much of all attention they hold."""
     share = float(np.nansum(heads["content_bits"])) / float(np.nansum(heads["jsd_bits"]))
     sinks = [at for at, token in enumerate(tokens) if token.sink]
     if not sinks:
         return "All of the change is between content tokens: this text has no sink, where unused attention would rest."
     held = [float(np.nanmean(heads[f"sink_mass_{side}"])) for side in ("base", "tuned")]
+    names = [f"‘{name}’" for name in dict.fromkeys(printable(tokens[at].text) for at in sinks)]
+    more = f" and {len(names) - SINKS_NAMED} more" if len(names) > SINKS_NAMED else ""
     return (
-        f"{share:.0%} of the change is between content tokens; the rest moves attention to, from or among sinks (tokens "
-        f"such as {named(tokens, sinks[0])}, where unused attention rests: {held[0]:.0%} of all in the base, {held[1]:.0%} "
-        "in the tuned model)."
+        f"{1 - share:.0%} of the change moves attention to, from or among sinks, where unused attention rests (here "
+        f"{', '.join(names[:SINKS_NAMED])}{more}: {held[0]:.0%} of all attention in the base, {held[1]:.0%} in the tuned "
+        f"model); {share:.0%} is between content tokens."
     )
 
 
@@ -196,10 +202,10 @@ def _answers(outputs: Outputs) -> list[str]:
     if outputs.kind == "none":
         return []
     (base, base_p), (tuned, tuned_p) = outputs.base[0], outputs.tuned[0]
-    owner = "the base" if outputs.base_head == "own" else "the base body under the tuned model's head"
-    agreement = "the same answer" if outputs.same else "another answer"
     what = "" if outputs.kind == "label" else " as the next token"
-    return [
-        f"The tuned model says ‘{printable(tuned)}’{what} (p = {tuned_p:.2g}); {owner} gives {agreement}, "
-        f"‘{printable(base)}’ (p = {base_p:.2g})."
-    ]
+    there = f"‘{printable(base)}’ (p = {base_p:.2g})"
+    if outputs.base_head == "own":
+        beside = f"the base gives {'the same answer' if outputs.same else 'another answer'}, {there}"
+    else:
+        beside = f"the base has no answer of its own, and under the tuned model's head it says {there}"
+    return [f"The tuned model says ‘{printable(tuned)}’{what} (p = {tuned_p:.2g}); {beside}."]

@@ -39,7 +39,7 @@ def list_value(result: Comparison, metric: str) -> dict[str, Any]:
     ranked = np.argsort(-change(declared, values), axis=None, kind="stable")
     order = [divmod(place, values.shape[1]) for place in ranked.tolist()]
     changes = _changes(result)
-    largest, total = furthest(values), furthest(result.metric("jsd_bits"))
+    largest = furthest(values)
     rows = [
         {
             "layer": result.layers[row],
@@ -48,7 +48,7 @@ def list_value(result: Comparison, metric: str) -> dict[str, Any]:
             "bar": round(100 * abs(value) / largest, 1) if np.isfinite(value) else 0,
             "negative": value < 0,
             "floor": floor_times(result, row, head),
-            "parts": [_share(result, name, row, head, total) for name in PARTS],
+            "parts": [_share(result, name, row, head) for name in PARTS],
             **changes.get((row, head), {"lost": None, "gained": None}),
         }
         for row, head in order
@@ -62,10 +62,10 @@ def list_value(result: Comparison, metric: str) -> dict[str, Any]:
     }
 
 
-def _share(result: Comparison, part: str, row: int, head: int, total: float) -> dict[str, Any]:
-    """One part of the head's divergence, in bits and in per cent of the largest divergence of all heads."""
-    bits = float(np.nan_to_num(result.metric(part)[row, head]))
-    return {"bits": f"{bits:.2g}", "width": round(100 * max(bits, 0) / total, 1)}
+def _share(result: Comparison, part: str, row: int, head: int) -> dict[str, Any]:
+    """One part of the head's divergence, in bits and in per cent of it; nothing of a head that did not move."""
+    bits, whole = (float(np.nan_to_num(result.metric(name)[row, head])) for name in (part, "jsd_bits"))
+    return {"bits": f"{bits:.2g}", "width": round(100 * max(bits, 0) / whole, 1) if whole > 0 else 0}
 
 
 def _changes(result: Comparison) -> dict[tuple[int, int], dict[str, Any]]:

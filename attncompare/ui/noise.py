@@ -46,7 +46,7 @@ def answer_html(noise: Noise) -> str:
     """The answer in a sentence, what not to conclude from it, what it was measured by, and what could not be measured."""
     notes = notes_html((f"Measured by: {measured_by(noise)}.", *noise.notes))
     return (
-        f'<section class="verdict">{answers_html(noise.answers)}<p class="aside">{escape(caution(noise))}</p>{notes}'
+        f'<section class="verdict">{answers_html(noise.answers[::-1])}<p class="aside">{escape(caution(noise))}</p>{notes}'
         "</section>"
     )
 

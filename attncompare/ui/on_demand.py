@@ -47,7 +47,7 @@ class Controls:
 def controls(name: str, label: str) -> Controls:
     """Run, cancel, how long it takes, and the status."""
     with gr.Row(elem_classes=["asking"]):
-        go = gr.Button(label, elem_id=name, scale=0, min_width=250)
+        go = gr.Button(label, variant="primary", elem_id=name, scale=0, min_width=250)
         stop = gr.Button("Cancel", elem_id=f"no-{name}", interactive=False, scale=0, min_width=110)
         estimate = gr.HTML(elem_id=f"{name}-estimate", elem_classes=["estimate"], min_width=240)
     return Controls(go, stop, estimate, gr.HTML(elem_id=f"{name}-status"))

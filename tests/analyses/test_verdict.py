@@ -70,18 +70,19 @@ def test_the_split_between_sinks_and_content_is_that_of_the_numbers(result: Comp
             content += float(result.heads["content_bits"][row, head])
             for side in held:
                 held[side] += float(result.heads[f"sink_mass_{side}"][row, head]) / 72
-    assert split.startswith(f"{content / total:.0%} of the change is between content tokens")
-    assert f"{held['base']:.0%} of all in the base, {held['tuned']:.0%} in the tuned model" in split
+    assert split.startswith(f"{1 - content / total:.0%} of the change moves attention to, from or among sinks")
+    assert split.endswith(f"{content / total:.0%} is between content tokens.")
+    assert f"{held['base']:.0%} of all attention in the base, {held['tuned']:.0%} in the tuned model" in split
     assert "‘[CLS]’" in split
     means = [float(row.mean()) for row in result.heads["jsd_bits"]]
     assert layers.startswith(f"Layer {means.index(max(means))} moved most")
 
 
-def test_noise_comes_first_once_it_is_measured(embedded_pair: Pair, result: Comparison) -> None:
+def test_noise_stands_where_it_was_asked_for_once_it_is_measured(embedded_pair: Pair, result: Comparison) -> None:
     noise = attncompare.noise(embedded_pair, TROPHY, draws=3)
     beside = result.with_noise(noise)
-    assert [claim.view for claim in beside.claims[:1]] == ["noise"]
-    assert beside.claims[0].sentence == noise.answers[0]
+    assert [claim.sentence for claim in beside.claims if claim.about == "More than noise?"] == list(noise.answers)
+    assert beside.claims[0] == result.claims[0]
     assert beside.claims[-1].sentence == caution(noise)
     assert len(beside.claims) == len(result.claims) + len(noise.answers)
 
@@ -109,7 +110,7 @@ def test_a_text_without_sinks_says_so(tmp_path) -> None:
 def test_swapped_heads_say_whether_it_matters(embedded_pair: Pair) -> None:
     found = attncompare.patching(embedded_pair, TROPHY)
     said = matter_claims(found)
-    assert [claim.sentence for claim in said] == list(found.answers[:3])
-    assert said[1].sentence.startswith("Changed and matters")
-    assert said[2].sentence.startswith("Changed but idle")
+    assert [claim.sentence for claim in said] == list(found.answers[:4])
+    assert said[2].sentence.startswith("Changed and matters")
+    assert said[3].sentence.startswith("Changed but idle")
     assert {claim.view for claim in said} == {"patching"}

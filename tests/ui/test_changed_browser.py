@@ -116,7 +116,7 @@ def test_the_list_ranks_and_opens_heads(compared: Visit, answer: Answer) -> None
 def test_another_metric_redraws_grid_list_and_meaning(compared: Visit, answer: Answer) -> None:
     head = compared.head()
     compared.tab.click("#metric input")
-    assert compared.tab.get_by_role("option").count() == 5
+    assert compared.tab.locator("[role=listbox] [role=option]").count() == 5
     compared.tab.keyboard.press("Escape")
     compared.tab.get_by_label("All metrics").check()
     compared.tab.wait_for_timeout(300)
