@@ -25,7 +25,7 @@ BACKWARDS = 3
 IDLE = (gr.update(interactive=True), gr.update(interactive=False))
 """Updates of run and cancel while nothing is running."""
 
-RUNNING: dict[str, Any] = {"concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
+RUNNING: dict[str, Any] = {"concurrency_limit": 4, **PRIVATE}
 """Of every event that runs one; the models go from one to the next between their batches."""
 
 

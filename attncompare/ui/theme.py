@@ -6,8 +6,12 @@ import gradio as gr
 
 from attncompare.ui.files import asset
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-"""Of every event of the page: its endpoints are declared in :mod:`attncompare.ui.endpoints` and nowhere else."""
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
+"""Of every event of the page: its endpoints are declared in :mod:`attncompare.ui.endpoints` and nowhere else.
+
+Gradio's own progress is shown on nothing: it would copy everything that every output holds, and all that stands inside it,
+with each message of each event, which took seconds after every answer.
+"""
 
 DRAWING: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last", "concurrency_id": "draw", "concurrency_limit": 2}
 """Of every event that draws: the latest click wins, and the pictures on top are not slowed by those further down."""
