@@ -99,5 +99,5 @@ def ablating_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: 
     how.input(lambda how: gr.update(visible=how == "mean"), how, references, queue=False, **PRIVATE)
     asking = [*fields, how, references]
     wired(
-        buttons, states.answer, states.ablation, partial(ablate, local), asking, [said, picture, table], results, start
+        buttons, states.settled, states.ablation, partial(ablate, local), asking, [said, picture, table], results, start
     )

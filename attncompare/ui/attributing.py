@@ -221,7 +221,7 @@ def attributing_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], loca
     """The part of the tab; ``fields`` say which answer is asked about."""
     how, buttons = _asking()
     results = _results(states)
-    answer, kept = states.answer, states.attribution
+    answer, kept = states.settled, states.attribution
     method, *chosen = how
     ran = gr.on(
         [buttons.go.click, *(field.submit for field in fields)],

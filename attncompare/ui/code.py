@@ -118,10 +118,10 @@ def code_tab(states: States) -> None:
     def shown(request: gr.Request, answer: Answer | None, analysis: str, head: str, *found: Any) -> tuple[Any, Any]:
         return show(answer, analysis, head, *found, request=request)
 
-    inputs = [states.answer, analysis, head, *(getattr(states, name) for name in RECORDS)]
-    states.answer.change(
-        lambda answer: OPENED if answer else (gr.skip(),) * 2, states.answer, [waiting, content], **PRIVATE
+    inputs = [states.settled, analysis, head, *(getattr(states, name) for name in RECORDS)]
+    states.settled.change(
+        lambda answer: OPENED if answer else (gr.skip(),) * 2, states.settled, [waiting, content], **PRIVATE
     )
-    states.answer.change(shown, inputs, [analysis, said], js=WITH_HEAD, **PRIVATE)
+    states.settled.change(shown, inputs, [analysis, said], js=WITH_HEAD, **PRIVATE)
     tab.select(shown, inputs, [analysis, said], js=ON_SCREEN, **PRIVATE)
     analysis.input(shown, inputs, [analysis, said], js=WITH_HEAD, **PRIVATE)

@@ -71,7 +71,7 @@ def offered(found: Reach | None, opened: str) -> Take | None:
 
 def distance_tab(states: States, local: LocalRule) -> None:
     """The tab; it measures when it is asked to."""
-    answer, found = states.answer, states.reach
+    answer, found = states.settled, states.reach
     with gr.Tab("How far it looks", id="distance", elem_id="tab-distance"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:

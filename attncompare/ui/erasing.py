@@ -78,7 +78,7 @@ def erasing_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: L
         table = gr.HTML(elem_id="erasure-numbers")
     wired(
         buttons,
-        states.answer,
+        states.settled,
         states.erasure,
         partial(erase, local),
         [*fields, erasing],

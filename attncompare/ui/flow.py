@@ -182,7 +182,7 @@ def _control_row() -> Controls:
 
 def flow_tab(states: States, local: LocalRule) -> None:
     """The tab; it draws itself whenever ``answer`` changes."""
-    answer = states.answer
+    answer = states.settled
     with gr.Tab("Where it flows", id="flow", elem_id="tab-flow"):
         routes = gr.State()  # in the tab: beside it, gradio would count it as one
         waiting = gr.HTML(WAITING)

@@ -109,7 +109,7 @@ def offered(found: Patterns | None, opened: str) -> Take | None:
 
 def help_part(states: States, local: LocalRule) -> None:
     """The fold at the end of the page."""
-    answer = states.answer
+    answer = states.settled
     found, unfolded = gr.State(), gr.State(False)
     with gr.Accordion("How to read this", open=False, elem_id="how") as fold:
         gr.HTML(MAP)

@@ -40,4 +40,4 @@ def matters_tab(states: States, local: LocalRule) -> None:
                 fields = answer_fields("matters")
             swapping_part(states, fields, local)
             ablating_part(states, fields, local)
-    states.answer.change(start, states.answer, [waiting, content, *fields], **DRAWING)
+    states.settled.change(start, states.settled, [waiting, content, *fields], **DRAWING)

@@ -119,7 +119,7 @@ def _asking() -> tuple[gr.Number, gr.Textbox]:
 
 def noise_tab(states: States, local: LocalRule) -> None:
     """The tab; it measures when it is asked to, and leaves what it found in ``states.noise``."""
-    answer = states.answer
+    answer = states.settled
     with gr.Tab("Is it real", id="real", elem_id="tab-real"):
         waiting = gr.HTML(WAITING)
         with gr.Column(elem_classes=UNSEEN) as content:

@@ -43,4 +43,4 @@ def rests_tab(states: States, local: LocalRule) -> None:
             attributing_part(states, fields, local)
             erasing_part(states, fields, local)
             zeroing_part(states, local)
-    states.answer.change(start, states.answer, [waiting, content, *fields], **DRAWING)
+    states.settled.change(start, states.settled, [waiting, content, *fields], **DRAWING)

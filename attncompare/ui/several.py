@@ -110,7 +110,7 @@ def _short_examples() -> str:
 
 def several_tab(states: States, local: LocalRule) -> None:
     """The tab; it compares when it is asked to."""
-    answer = states.answer
+    answer = states.settled
     with gr.Tab("Several texts", id="several", elem_id="tab-several"):
         found = gr.State()
         waiting = gr.HTML(WAITING)

@@ -11,10 +11,12 @@ import gradio as gr
 
 @dataclass(frozen=True)
 class States:
-    """One state for each record; every one but ``answer`` is None until it was measured, and again with a new answer."""
+    """One state for each record; every one but the answers is None until it was measured, and again with a new answer."""
 
     answer: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.ui.questions.Answer`."""
+    settled: gr.State = field(default_factory=gr.State)
+    """The same, once the tab that is open after Compare shows it: the other tabs go by it, so nobody waits for them."""
     noise: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.noise.Noise`, the yardstick."""
     reach: gr.State = field(default_factory=gr.State)

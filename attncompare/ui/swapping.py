@@ -68,5 +68,5 @@ def swapping_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], local: 
     entered = [field.submit for field in fields]
     drawn = [said, scatter, patching, table]
     wired(
-        buttons, states.answer, states.patching, partial(swap, local), [*fields, what], drawn, results, start, entered
+        buttons, states.settled, states.patching, partial(swap, local), [*fields, what], drawn, results, start, entered
     )

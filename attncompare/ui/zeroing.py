@@ -61,4 +61,4 @@ def zeroing_part(states: States, local: LocalRule) -> None:
         take_row("value zeroing", whole("value-zeroing", plots.rollout), [states.zeroing])
         table = gr.HTML(elem_id="zeroing-numbers")
     shown = [said, picture, table]
-    wired(buttons, states.answer, states.zeroing, partial(zero, local), [], shown, results, start)
+    wired(buttons, states.settled, states.zeroing, partial(zero, local), [], shown, results, start)

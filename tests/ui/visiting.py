@@ -28,6 +28,7 @@ class Visit:
             self.tab.fill("#text textarea", text)
         self.tab.click("#compare")
         self.changed("#movers", before)
+        self.tab.wait_for_timeout(800)  # the other tabs follow
         return self.tab.inner_text("#verdict .verdict")
 
     def source(self, picture: str) -> str | None:
