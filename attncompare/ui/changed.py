@@ -186,7 +186,7 @@ def changed_tab(states: States, local: LocalRule) -> None:
     again: list[Any] = [shown.metric, *shown.drawn, *shown.pictures]
     starting: list[Any] = [waiting, content, *again, *shown.one.starting]
     started = answer.change(start, [answer, *choosing], starting, cancels=[shown.one.fetching], **DRAWING)
-    started.then(lambda answer: answer, answer, states.settled, queue=False, **PRIVATE)
+    started.then(lambda answer: answer, answer, states.settled, **PRIVATE)  # only what is queued tells that it changed
     yardstick.change(remeasure, [answer, yardstick, *choosing], again, **DRAWING)
     shown.metric.input(draw, [answer, yardstick, shown.metric], shown.drawn, **DRAWING)
     shown.everything.input(offer, [answer, yardstick, *choosing], shown.metric, **PRIVATE)

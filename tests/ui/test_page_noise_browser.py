@@ -18,7 +18,7 @@ def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
     visit.tab.fill("#draws input", "19")
     visit.tab.press("#draws input", "Enter")
     visit.tab.wait_for_selector("#noise img[alt*='on a log scale']")
-    assert "moved beyond a random change of the same size" in visit.tab.inner_text("#noise-answer strong")
+    assert "moved beyond a random change of the same size" in visit.tab.inner_text("#noise-answer")
     visit.tab.wait_for_function(
         "document.querySelector('#verdict strong').innerText === document.querySelector('#noise-answer strong').innerText"
     )
@@ -87,5 +87,5 @@ def test_bad_input_and_cancelling_leave_the_yardstick(visit: Visit) -> None:
     assert visit.tab.is_enabled("#yardstick")
     visit.tab.wait_for_timeout(500)
     assert visit.source("#noise") == picture
-    assert "19 draws" in visit.tab.inner_text("#verdict strong")
+    assert "19 draws" in visit.tab.inner_text("#verdict .verdict")
     assert visit.complaints == []
