@@ -12,7 +12,7 @@ from attncompare.ui.taking import served
 def framed(name: str) -> gr.HTML:
     """A picture with the element id ``name``; its value is :func:`place` or :func:`picture`."""
     return gr.HTML(
-        html_template='<div class="framed"></div>',
+        html_template='<div class="framed" tabindex="0" role="group" aria-label="Picture"></div>',
         js_on_load=script("framed"),
         apply_default_css=False,
         elem_id=name,

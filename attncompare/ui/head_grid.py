@@ -23,7 +23,7 @@ from attncompare.ui.framed import picture
 def head_grid() -> gr.HTML:
     """The grid; its value is :func:`grid_value`."""
     return gr.HTML(
-        html_template='<div class="framed"></div>',
+        html_template='<div class="framed" tabindex="0" role="group" aria-label="Picture"></div>',
         js_on_load=script("nodes") + script("heads"),
         apply_default_css=False,
         elem_id="heads",

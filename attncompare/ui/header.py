@@ -16,7 +16,7 @@ from attncompare.ui.failures import failure
 from attncompare.ui.files import examples, script
 from attncompare.ui.form import Form, form
 from attncompare.ui.link import Link, parameters, parse
-from attncompare.ui.options import restored
+from attncompare.ui.options import named, restored
 from attncompare.ui.pinning import pin_buttons, pin_part
 from attncompare.ui.questions import Answer, Question, TooLong, ask_comparison, question, shortened
 from attncompare.ui.reading import MAX_CHARACTERS, typed_reading
@@ -84,17 +84,18 @@ def arrive(local: LocalRule, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         yield *fields, _KEPT, _KEPT, note_html(TEXTLESS), *(_KEPT,) * (_SHOWN - 3)
         return
     yield *fields, *(_KEPT,) * _SHOWN
-    yield from _filled(_answered(local, lambda: _asked(link), _KEPT, link.head))
+    # The part's name once more with each step: an input may tell of itself before the others are filled.
+    yield from _filled(_answered(local, lambda: _asked(link), _KEPT, link.head), named(*link.options))
 
 
 def _asked(link: Link) -> Question:
     return question(link.base, link.tuned, link.text, typed_reading(*link.options))
 
 
-def _filled(steps: Any) -> Iterator[tuple[Any, ...]]:
-    """The steps of a question, with a form that stays as it is."""
+def _filled(steps: Any, part: Any = _KEPT) -> Iterator[tuple[Any, ...]]:
+    """The steps of a question, with a form that stays as it is but for its closed part."""
     for step in steps:
-        yield *(_KEPT,) * _FORM, *step
+        yield *(_KEPT,) * (_FORM - 1), part, *step
 
 
 def _answered(
