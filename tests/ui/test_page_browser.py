@@ -165,7 +165,7 @@ def test_an_encoder_decoder_is_switched_without_typing(visit: Visit, tmp_path: P
     visit.tab.click("#verdict summary")
     assert "cross-attention: of the decoder's target over the encoder's text" in visit.tab.inner_text("#verdict")
     visit.tab.get_by_role("tab", name="How far it looks").click()
-    assert "no distances" in visit.tab.inner_text("#distance-note")
+    visit.tab.wait_for_function("document.querySelector('#distance-note').innerText.includes('no distances')")
     before = visit.source("#heads")
     visit.tab.click("#kind label:has-text('Decoder')")
     visit.tab.wait_for_selector("#measure")
