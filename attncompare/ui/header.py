@@ -1,5 +1,6 @@
 """The question at the top of the page, its progress, and the verdict below it."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -42,6 +43,9 @@ KINDS: list[tuple[str, AttentionKind]] = [
     ("Decoder: the target over itself", "decoder"),
     ("Cross: the target over the text", "cross"),
 ]
+
+READY = "Nothing compared yet."
+"""A line always stands there, so that nothing below it jumps when progress comes and goes."""
 
 TEXTLESS = "This link brings no text: it was too long for an address. Type or paste it, and press Compare."
 
@@ -106,11 +110,12 @@ def _answered(
     def busy(step: Step) -> tuple[Any, ...]:
         return _KEPT, _KEPT, progress_html(step), _KEPT, _KEPT, gr.update(visible=False), *_BUSY, _KEPT
 
+    start = time.monotonic()
     yield busy(Step("starting"))
     try:
         asked = ask()
         answer = yield from follow(lambda progress: ask_comparison(asked, local, progress), busy)
-        answer, status = opened(answer, head)
+        answer, status = opened(answer, head, f"Compared in {time.monotonic() - start:.1f} s.")
         said = verdict_html(answer.comparison)
         yield answer, None, status, said, kinds(answer), _KEPT, *_IDLE, parameters(answer)
     except Exception as error:
@@ -120,13 +125,13 @@ def _answered(
         raise failed.toast() from None
 
 
-def opened(answer: Answer, head: tuple[int, int] | None) -> tuple[Answer, str]:
-    """The answer with the head that a link asks for, and a status that says so where there is no such head."""
+def opened(answer: Answer, head: tuple[int, int] | None, done: str) -> tuple[Answer, str]:
+    """The answer with the head that a link asks for, and the status: ``done``, or that there is no such head."""
     if head is None:
-        return answer, ""
+        return answer, note_html(done)
     found = answer.comparison
     if head[0] in found.layers and head[1] < found.metric("jsd_bits").shape[1]:
-        return replace(answer, opened=head), ""
+        return replace(answer, opened=head), note_html(done)
     return answer, note_html(f"The link asks for {head_name(*head)}, which these models do not have.")
 
 
@@ -172,7 +177,7 @@ def header(states: States, local: LocalRule, load: Callable[..., Any]) -> None:
     """
     gr.HTML(TITLE, elem_id="title")
     asked = form()
-    status = gr.HTML(elem_id="status")
+    status = gr.HTML(note_html(READY), elem_id="status")
     offer = gr.Button("Shorten the text to what fits", visible=False, elem_id="shorten", size="md")
     verdict = gr.HTML(EMPTY, elem_id="verdict")
     with gr.Row(elem_classes=["after"]):

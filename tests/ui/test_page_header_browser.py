@@ -11,6 +11,11 @@ from tests.ui.conftest import NEGATION, Served
 from tests.ui.visiting import Visit
 
 TROPHY = "The trophy would not fit into the brown suitcase because it was too large."
+TOPS = """window.tops = new Set();
+(function look() {
+  window.tops.add(Math.round(document.querySelector('#verdict').getBoundingClientRect().top + scrollY));
+  requestAnimationFrame(look);
+})()"""
 ECHO = "document.addEventListener('attncompare:open', event => { window.opened = event.detail })"
 
 
@@ -49,6 +54,17 @@ def test_a_link_restores_pair_text_head_and_tab(visit: Visit, page: Served) -> N
     visit.tab.wait_for_function("!location.search.includes('tab=')")
     visit.opened("L2.H5")
     assert visit.complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_verdict_stays_where_it_is_while_progress_comes_and_goes(browser: Any, page: Served, width: int) -> None:
+    visit = Visit(browser, page.url, "light", width)
+    visit.compare(TROPHY)
+    visit.tab.evaluate(TOPS)
+    visit.compare(NEGATION)
+    assert visit.tab.evaluate("window.tops.size") == 1
+    visit.tab.evaluate("document.querySelector('#status').remove()")
+    visit.tab.wait_for_function("window.tops.size > 1")  # so it would have been seen
 
 
 def test_the_address_follows_answers_heads_and_tabs(visit: Visit) -> None:

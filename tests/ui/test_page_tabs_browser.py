@@ -87,7 +87,7 @@ def test_a_comparison_is_pinned_and_let_go(visit: Visit) -> None:
 def test_the_help_draws_the_visitors_own_heads(browser: Any, page: Served, theme: str, width: int) -> None:
     visit = Visit(browser, page.url, theme, width)
     visit.tab.click("#how > button")
-    assert "Press Compare" in visit.tab.inner_text("#how")
+    visit.tab.wait_for_function("document.querySelector('#how').innerText.includes('Press Compare')")
     visit.compare()
     visit.tab.wait_for_selector("#patterns img[alt*='shows it most']", state="attached")
     visit.tab.locator("#patterns").scroll_into_view_if_needed()  # a browser loads it when it comes into sight
