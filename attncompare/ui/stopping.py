@@ -15,8 +15,8 @@ def stops(button: gr.Button, events: list[Any], said: Callable[..., Any], inputs
     """Let the button cancel ``events`` and then update ``outputs`` by ``said(inputs)``.
 
     What the events had said last may still be on its way when they are cancelled. The update therefore goes through the
-    queue, behind it; otherwise the last word could be theirs, and the page would look busy for ever. It also waits until they
-    have noticed: the browser drops a click on a button whose last event has not ended, so none may be offered before.
+    queue, behind it; otherwise the last word could be theirs, and the page would look busy for ever. It also waits until
+    they have noticed: the browser drops a click on a button whose last event has not ended, so none may be offered before.
     """
 
     @wraps(said)
