@@ -72,14 +72,17 @@ function follow() {
   // inside a Space this page is a frame, and the address that people see is the outer page's
   if (window.parent !== window) window.parent.postMessage({ queryString: said }, 'https://huggingface.co')
 }
-function chosenTab() {
-  const chosen = document.querySelector('button[role=tab][aria-selected=true][id^=tab-][id$=-button]')
+const TAB = 'button[role=tab][id^=tab-][id$=-button]'
+function chosenTab(pressed) {
+  const chosen = pressed || document.querySelector(`${TAB}[aria-selected=true]`)
   const tab = chosen ? chosen.id.slice('tab-'.length, -'-button'.length) : state.tab
   if (tab !== 'code') root.dataset.tab = tab
   if (tab === state.tab) return
   state.tab = tab
   if (state.parameters) follow()
 }
+// At once where a tab is pressed: the next one may be pressed before gradio has marked it.
+document.addEventListener('click', event => chosenTab(event.target.closest?.(TAB)), true)
 for (const kind of ['click', 'keyup']) document.addEventListener(kind, () => setTimeout(chosenTab, 50))
 document.addEventListener('attncompare:open', event => {
   const { layer, head } = event.detail || {}
