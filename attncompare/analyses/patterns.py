@@ -17,6 +17,7 @@ from attncompare.analyses.maps import HeadMaps, head_maps
 from attncompare.analyses.verdict import named
 from attncompare.attention import About, Progress, Token, frozen, listed
 from attncompare.errors import BadInput
+from attncompare.metrics.pattern_rules import Thresholds
 from attncompare.metrics.patterns import NO_SEGMENT, PatternScores, PatternSums
 from attncompare.metrics.rollout import uniform_rows
 from attncompare.models.calls import AttentionCall
@@ -28,11 +29,14 @@ from attncompare.models.traces import walk
 
 Pattern = Literal["diagonal", "vertical", "block"]
 
-THRESHOLDS: dict[Pattern, float] = {"diagonal": 0.5, "vertical": 0.6, "block": 0.5}
-"""From where a head is said to show a pattern; ours."""
+_RULES = Thresholds()
 
-ABOVE_NULL = 0.1
-"""How far above evenly spread attention a clear score stands."""
+THRESHOLDS: dict[Pattern, float] = {
+    "diagonal": _RULES.diagonal,
+    "vertical": _RULES.vertical,
+    "block": _RULES.block,
+}
+"""From where a head is said to show a pattern; ours."""
 
 WINDOW = 32
 """Most tokens of an example's maps."""
@@ -61,7 +65,7 @@ class Example:
     @property
     def clear(self) -> bool:
         """Whether the head shows the pattern, and not only more of it than the others."""
-        return self.score >= max(THRESHOLDS[self.pattern], self.null + ABOVE_NULL)
+        return self.score >= max(THRESHOLDS[self.pattern], self.null + _RULES.above_null)
 
     def sentence(self) -> str:
         """What the example shows."""
@@ -138,13 +142,34 @@ class Patterns:
         }
 
 
+LayerScores = tuple[PatternScores, PatternScores, PatternScores]
+"""Of one layer: the base's, the tuned model's, and those of evenly spread attention, as of a single head."""
+
+
+def require_distances(reading: Reading) -> None:
+    """Raises BadInput for cross-attention."""
+    if reading.get("attention") == "cross":
+        raise BadInput(
+            "Cross-attention has no such patterns: its queries and its keys are positions of different texts."
+        )
+
+
+def layer_scores(
+    pair: Pair, question: PairText, segments: Tensor, progress: Progress | None
+) -> tuple[LayerScores, ...]:
+    """Scores of every layer of the question's stack."""
+    found = _Walk(question, segments)
+    walk(pair, question, found.layer, progress)
+    return tuple(found.scores)
+
+
 class _Walk:
     """Scores of both models and of their null, layer by layer."""
 
     def __init__(self, question: PairText, segments: Tensor) -> None:
         self._question, self._segments = question, segments
         self._special = torch.tensor([token.special for token in question.key_tokens])
-        self.scores: list[tuple[PatternScores, PatternScores, PatternScores]] = []
+        self.scores: list[LayerScores] = []
 
     def layer(self, place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
         views = self._question.views(base, tuned)
@@ -171,22 +196,20 @@ def patterns(pair: Pair, text: str, *, progress: Progress | None = None, **readi
     Raises:
         BadInput: as compare, and for cross-attention, whose queries and keys are positions of different texts.
     """
-    if reading.get("attention") == "cross":
-        raise BadInput("Cross-attention has no such patterns: its queries and keys are positions of different texts.")
+    require_distances(reading)
     question = prepare(pair, text, progress=progress, **reading)
-    segments = _segments(question.key_tokens)
-    found = _Walk(question, segments)
-    walk(pair, question, found.layer, progress)
-    base, tuned, null = (_table([layer[side] for layer in found.scores]) for side in range(3))
-    near = torch.stack([layer[1].near for layer in found.scores]).numpy()
+    segments = segments_of(question.key_tokens)
+    scores = layer_scores(pair, question, segments, progress)
+    base, tuned, null = (_table([layer[side] for layer in scores]) for side in range(3))
+    near = torch.stack([layer[1].near for layer in scores]).numpy()
     examples = []
     for pattern, cell in _most(tuned, near).items():
         layer, head = question.stack.layers[cell[0]], cell[1]
-        where, at = _where(question, pattern, found.scores[cell[0]][1], head, segments)
-        ends = _window(at, len(question.query_tokens))
+        where, at = _where(question, pattern, scores[cell[0]][1], head, segments)
+        ends = window(at, len(question.query_tokens))
         maps = head_maps(pair, text, layer, head, queries=ends, keys=ends, **reading)
-        scores = float(tuned[pattern][cell]), float(base[pattern][cell]), float(null[pattern][cell[0], 0])
-        examples.append(Example(pattern, *scores, where, maps))
+        numbers = float(tuned[pattern][cell]), float(base[pattern][cell]), float(null[pattern][cell[0], 0])
+        examples.append(Example(pattern, *numbers, where, maps))
     return Patterns(
         question.query_tokens,
         question.stack.layers,
@@ -198,7 +221,7 @@ def patterns(pair: Pair, text: str, *, progress: Progress | None = None, **readi
     )
 
 
-def _segments(tokens: tuple[Token, ...]) -> Tensor:
+def segments_of(tokens: tuple[Token, ...]) -> Tensor:
     """Which segment each token belongs to: a text of a pair, or what punctuation sets apart; special tokens to none."""
     content = [token for token in tokens if not token.special]
     paired = len({token.segment for token in content}) > 1
@@ -250,7 +273,7 @@ def _where(question: PairText, pattern: Pattern, scores: PatternScores, head: in
     return f"within {count} segments", 0
 
 
-def _window(at: int, length: int) -> tuple[int, int]:
+def window(at: int, length: int) -> tuple[int, int]:
     """The whole of a short text, else a part of it with this position."""
     start = max(0, min(at - WINDOW // 2, length - WINDOW))
     return start, min(start + WINDOW, length)
