@@ -5,6 +5,7 @@ from attncompare.plots.agreement import agreement, agreement_alt
 from attncompare.plots.attribution import attribution, attribution_alt
 from attncompare.plots.canvas import png, svg, webp
 from attncompare.plots.cells import heads_cell
+from attncompare.plots.class_examples import class_examples, class_examples_alt
 from attncompare.plots.erasure import erasure, erasure_alt
 from attncompare.plots.grid import heads, heads_alt
 from attncompare.plots.head import head, head_alt
@@ -14,6 +15,7 @@ from attncompare.plots.noise import noise, noise_alt
 from attncompare.plots.outputs import outputs, outputs_alt
 from attncompare.plots.overlay import overlay, overlay_alt
 from attncompare.plots.patching import patching, patching_alt
+from attncompare.plots.pattern_classes import pattern_classes, pattern_classes_alt
 from attncompare.plots.patterns import patterns, patterns_alt
 from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
@@ -29,6 +31,8 @@ __all__ = [
     "attribution_alt",
     "beside",
     "beside_alt",
+    "class_examples",
+    "class_examples_alt",
     "erasure",
     "erasure_alt",
     "head",
@@ -48,6 +52,8 @@ __all__ = [
     "overlay_alt",
     "patching",
     "patching_alt",
+    "pattern_classes",
+    "pattern_classes_alt",
     "patterns",
     "patterns_alt",
     "png",

@@ -12,10 +12,12 @@ from attncompare.analyses.distance import Reach
 from attncompare.analyses.erasure import NAMES, Erasure
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.patching import Patching
+from attncompare.analyses.pattern_classes import PatternClasses
 from attncompare.analyses.routes import Routes
 from attncompare.analyses.verdict import named, printable
 from attncompare.attention import head_name
 from attncompare.metrics import COLUMNS, DELTAS, FLOORS, METRICS
+from attncompare.metrics.pattern_rules import SCORES
 from attncompare.report.tables import percent, points, table_html
 
 LINES = 12
@@ -84,6 +86,29 @@ def reach(found: Reach) -> str:
     columns = [f"{band}, {what}" for band in found.base for what in ("base", "tuned", "change in points", "uniform")]
     said = f"Share of attention by distance: the {len(rows)} heads that changed most of {change.size}"
     return table_html(said, ["head", *columns], rows)
+
+
+def pattern_classes(found: PatternClasses) -> str:
+    """The heads that changed class, clear changes first, with the scores that the rules go by."""
+    order = sorted(np.argwhere(found.changed).tolist(), key=lambda cell: not found.clear[tuple(cell)])
+    rows = []
+    for row, head in order:
+        cell = row, head
+        kinds = [
+            f"{side.name(cell)}{f' ({side.kinds[cell]})' if side.kinds[cell] else ''}"
+            for side in (found.base, found.tuned)
+        ]
+        away = min(float(found.base.margins[cell]), float(found.tuned.margins[cell]))
+        scores = [f"{float(side.scores[name][cell]):.2f}" for name in SCORES for side in (found.base, found.tuned)]
+        rows.append([head_name(found.layers[row], head), *kinds, f"{away:.2f}", *scores])
+    columns = [
+        "head",
+        "base",
+        "tuned",
+        "from a threshold",
+        *(f"{name}, {side}" for name in SCORES for side in ("base", "tuned")),
+    ]
+    return table_html(f"The {len(rows)} heads of another class in tuned, of {found.changed.size}", columns, rows)
 
 
 def attribution(found: Attribution) -> str:

@@ -20,6 +20,8 @@ from attncompare.ui.header import header
 from attncompare.ui.help import help_part
 from attncompare.ui.matters import matters_tab
 from attncompare.ui.noise import noise_tab
+from attncompare.ui.probe_endpoints import probe_endpoints
+from attncompare.ui.probes import probes_tab
 from attncompare.ui.questions import ask_comparison, question
 from attncompare.ui.rests import rests_tab
 from attncompare.ui.several import several_tab
@@ -39,6 +41,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
             changed_tab(states, local)
             flow_tab(states, local)
             distance_tab(states, local)
+            probes_tab(states, local)
             rests_tab(states, local)
             matters_tab(states, local)
             noise_tab(states, local)
@@ -47,6 +50,7 @@ def build(*, loopback: bool = False) -> gr.Blocks:
         help_part(states, local)
         endpoints(local)
         cause_endpoints(local)
+        probe_endpoints(local)
     return demo.queue(api_open=False, max_size=64)
 
 

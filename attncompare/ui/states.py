@@ -21,6 +21,8 @@ class States:
     """:class:`~attncompare.analyses.noise.Noise`, the yardstick."""
     reach: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.distance.Reach`."""
+    classes: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.pattern_classes.PatternClasses`."""
     attribution: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.attribution.Attribution`."""
     erasure: gr.State = field(default_factory=gr.State)

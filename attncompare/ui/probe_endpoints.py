@@ -1,0 +1,68 @@
+"""The named endpoints of the probes: stateless, typed, documented; a dict first, then pictures."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import gradio as gr
+
+from attncompare import plots
+from attncompare.errors import BadInput
+from attncompare.metrics.pattern_rules import Thresholds
+from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.endpoints import ONE_BY_ONE, errors_as_text, reported, sent
+from attncompare.ui.probing import ask_pattern_classes
+from attncompare.ui.questions import question
+from attncompare.ui.reading import sent_reading
+
+
+def probe_endpoints(local: LocalRule) -> None:
+    """Add ``/pattern_classes`` to the page being built."""
+    for endpoint in (_pattern_classes,):
+        function = endpoint(local)
+        gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
+
+
+def _pattern_classes(local: LocalRule) -> Callable[..., Any]:
+    def pattern_classes(
+        base: str = "",
+        tuned: str = "",
+        text: str = "",
+        thresholds: dict | None = None,
+        reading: dict | None = None,
+    ) -> tuple[dict, gr.FileData, gr.FileData]:
+        """Which pattern each head is in both models: vertical, diagonal, both, block, broad or heterogeneous.
+
+        Args:
+            base: As in /compare.
+            tuned: As in /compare.
+            text: As in /compare.
+            thresholds: Some of both, together, diagonal, vertical, block, broad, above_null with a number each; null for
+                the usual ones.
+            reading: As in /compare.
+
+        Returns:
+            Classes, margins and scores of every head, and PNG pictures: grids with the flow of classes, and a map of each.
+        """
+        with errors_as_text():
+            rules, asked = _thresholds(thresholds), question(base, tuned, text, sent_reading(reading))
+            found = ask_pattern_classes(asked, local, reported(), rules)
+            pictures = sent("pattern-classes", plots.pattern_classes(found)), plots.class_examples(found)
+            return found.to_dict(), pictures[0], sent("class-examples", pictures[1])
+
+    return pattern_classes
+
+
+def _thresholds(value: Any) -> Thresholds:
+    """Thresholds as sent.
+
+    Raises:
+        BadInput: no mapping, an unknown name, or a number out of range.
+    """
+    known = [one.name for one in fields(Thresholds)]
+    if value is None:
+        return Thresholds()
+    if not isinstance(value, dict) or (unknown := [name for name in value if name not in known]):
+        said = f"got {value!r:.80}" if not isinstance(value, dict) else f"got {unknown[0]!r:.40}"
+        raise BadInput(f"Expected thresholds to name some of {', '.join(known)}, {said}.")
+    return Thresholds(**value)

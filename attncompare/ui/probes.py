@@ -1,0 +1,35 @@
+"""Probes: the questions that people bring to attention, each in one click."""
+
+from typing import Any
+
+import gradio as gr
+
+from attncompare.models.checkpoint import LocalRule
+from attncompare.ui.classes import classes_part
+from attncompare.ui.questions import Answer
+from attncompare.ui.states import States
+from attncompare.ui.theme import DRAWING, OPENED, UNSEEN
+
+WAITING = """<div class="waiting"><p>Press Compare. Then this tab answers, each when you ask it:</p><ul>
+<li><b>Which pattern is each head</b>, before and after?</li></ul></div>"""
+
+ABOUT = """<div class="tab-intro"><h2>Probes</h2>
+<p class="reading">Classic questions to attention, asked of base and tuned alike. A probe describes what heads do on the
+texts it was given; it is no verdict on a model. How far heads look, and which links join distant parts of a text, stands
+under <a href="#distance" data-go-tab="distance">How far it looks</a>.</p></div>
+"""
+
+
+def start(answer: Answer | None) -> tuple[Any, ...]:
+    """A new answer: updates of waiting and content; the parts of the tab start themselves."""
+    return (gr.skip(),) * 2 if answer is None else OPENED
+
+
+def probes_tab(states: States, local: LocalRule) -> None:
+    """The tab; each of its parts runs when it is asked to."""
+    with gr.Tab("Probes", id="probes", elem_id="tab-probes"):
+        waiting = gr.HTML(WAITING)
+        with gr.Column(elem_classes=UNSEEN) as content:
+            gr.HTML(ABOUT)
+            classes_part(states, local)
+    states.settled.change(start, states.settled, [waiting, content], **DRAWING)
