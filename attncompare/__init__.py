@@ -9,13 +9,14 @@ from attncompare.analyses.ablation import Ablation, ablation
 from attncompare.analyses.attributing import attribution
 from attncompare.analyses.attribution import Attribution
 from attncompare.analyses.comparison import Comparison, compare
-from attncompare.analyses.distance import Reach, reach
+from attncompare.analyses.distance import Reach
 from attncompare.analyses.erasing import erasure
 from attncompare.analyses.erasure import Erasure
 from attncompare.analyses.maps import HeadMaps, head_maps
 from attncompare.analyses.mixing import value_zeroing
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.patching import Patching
+from attncompare.analyses.reaching import reach
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.analyses.swapping import patching
 from attncompare.analyses.yardstick import noise

@@ -1,35 +1,32 @@
-"""How far do the heads look? Mass near, at middle distance and far in both models, and the strongest far links.
+"""How far do the heads look? Mass near, at middle distance and far in both models, and the strongest links that go far.
+
+A link goes far by its distance, or because it joins two paragraphs.
 
 Each band stands beside what uniform attention over the same visible keys would give it: in a long text most keys are far,
 so a head that looks nowhere in particular looks far.
 """
 
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from attncompare.analyses.blocks import blocks
 from attncompare.analyses.verdict import listing, named
-from attncompare.attention import About, Progress, Token, frozen, head_name
-from attncompare.errors import BadInput
-from attncompare.metrics.block import Block
-from attncompare.metrics.reach import BANDS, MID, NEAR, band_masses, bands, strongest, uniform_bands
-from attncompare.models.calls import AttentionCall
-from attncompare.models.layout import Place
-from attncompare.models.pair import Pair
-from attncompare.models.question import PairText
-from attncompare.models.reading import Reading, prepare
-from attncompare.models.traces import walk
+from attncompare.attention import About, Token, head_name
+from attncompare.metrics.reach import BANDS, MID, NEAR
 
 SHOWN = 20
 """Heads whose strongest far link is kept."""
 
 SAME = 5e-4
 """A share that changed by less stayed the same: it would be printed as 0.0%."""
+
+NO_PARAGRAPH = -1
+"""Of a token that stands in none, such as a special one."""
+
+AROUND = 40
+"""Characters shown on each side of a token."""
 
 AWAY = {"mid": f"{NEAR + 1} to {MID}", "far": f"more than {MID}"}
 
@@ -83,7 +80,28 @@ class Reach:
     """The same for uniform attention under each layer's masks, ``[layer]``."""
     links: tuple[Link, ...]
     """Each head's strongest link to a far content token, strongest first; none in a text shorter than the far bound."""
+    distance: dict[str, np.ndarray]
+    """base and tuned: mean positions between a token and what it looks at."""
+    distance_uniform: np.ndarray
+    """The same for uniform attention under each layer's masks, ``[layer]``."""
+    across: tuple[Link, ...]
+    """Each head's strongest link between content tokens of different paragraphs, strongest first; none in a text of one."""
+    paragraphs: tuple[int, ...]
+    """Which paragraph each token stands in, or :data:`NO_PARAGRAPH`."""
+    texts: tuple[str, ...]
+    """What the offsets of the tokens refer to."""
     about: About = About()
+
+    def passage(self, at: int) -> tuple[str, str, str]:
+        """What stands before a token, the token, and what stands behind it, as far as it is shown."""
+        token = self.tokens[at]
+        if token.start is None or token.end is None:
+            return "", token.text, ""
+        text = self.texts[min(token.segment, len(self.texts) - 1)]
+        before, behind = text[: token.start], text[token.end :]
+        start = f"…{before[-AROUND:]}" if len(before) > AROUND else before
+        end = f"{behind[:AROUND]}…" if len(behind) > AROUND else behind
+        return start, text[token.start : token.end], end
 
     @property
     def furthest(self) -> str:
@@ -101,9 +119,28 @@ class Reach:
                 if short
                 else f"no layer looks further than {NEAR} positions"
             )
-            return (f"All attention is near: {why}.",)
+            return f"All attention is near: {why}.", *self._across()
         link = [self._link(self.links[0])] if self.links else []
-        return self._overall(), *self._heads(), *link, LIMITS
+        return self._overall(), *self._heads(), self._distances(), *link, *self._across(), LIMITS
+
+    def _distances(self) -> str:
+        base, tuned = (float(np.nanmean(self.distance[side])) for side in ("base", "tuned"))
+        uniform = float(np.nanmean(self.distance_uniform))
+        return (
+            f"The mean distance of what is looked at is {base:.1f} positions in base and {tuned:.1f} in tuned; uniform "
+            f"attention would give {uniform:.1f}."
+        )
+
+    def _across(self) -> list[str]:
+        if not self.across:
+            return []
+        link = self.across[0]
+        ends = f"{named(self.tokens, link.query)} to {named(self.tokens, link.key)}"
+        count = len({number for number in self.paragraphs if number != NO_PARAGRAPH})
+        return [
+            f"Of links between the {count} paragraphs the strongest is from {ends}, in {link.name}: {link.base:.2f} in "
+            f"base, {link.tuned:.2f} in tuned."
+        ]
 
     def _overall(self) -> str:
         band = self.furthest
@@ -154,6 +191,9 @@ class Reach:
             base, tuned = self.base[band].ravel(), self.tuned[band].ravel()
             columns |= {f"{band}_base": base, f"{band}_tuned": tuned, f"{band}_delta": tuned - base}
             columns |= {f"{band}_uniform": self.uniform[band][layer]}
+        base, tuned = (self.distance[side].ravel() for side in ("base", "tuned"))
+        columns |= {"distance_base": base, "distance_tuned": tuned, "distance_delta": tuned - base}
+        columns |= {"distance_uniform": self.distance_uniform[layer]}
         return pd.DataFrame(columns)
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,73 +206,12 @@ class Reach:
             "tokens": [token.text for token in self.tokens],
             "heads": self.frame().astype(object).to_dict("records"),
             "links": [link.to_dict() for link in self.links],
+            "paragraphs": list(self.paragraphs),
+            "across": [
+                {**link.to_dict(), **{end: "".join(self.passage(at)) for end, at in self._ends(link)}}
+                for link in self.across
+            ],
         }
 
-
-class _Walk:
-    """Sums of one pass over the layers."""
-
-    def __init__(self, question: PairText) -> None:
-        self._question = question
-        self.masses: list[Tensor] = []
-        self.uniform: list[Tensor] = []
-        self.links: dict[tuple[int, int], Link] = {}
-
-    def layer(self, place: Place, base: AttentionCall, tuned: AttentionCall) -> None:
-        sums = torch.zeros(2, len(BANDS), base.heads, dtype=torch.float64)
-        uniform = torch.zeros(len(BANDS), dtype=torch.float64)
-        for block in blocks(*self._question.views(base, tuned), entropy=False):
-            self._add(place, block, sums, uniform)
-        self.masses.append(sums / sums.sum(1, keepdim=True))
-        self.uniform.append(uniform / base.queries)
-
-    def _add(self, place: Place, block: Block, sums: Tensor, uniform: Tensor) -> None:
-        base, tuned = (rows[..., : rows.shape[-1] - self._question.null] for rows in (block.base, block.tuned))
-        _, queries, keys = base.shape
-        inside = bands(block.start, queries, keys, base.device)
-        for side, rows in enumerate((base, tuned)):
-            sums[side, :, block.heads] += band_masses(rows, inside).sum(-1, dtype=torch.float64).cpu()
-        first = block.heads.start or 0
-        if not first:  # the same for every head
-            visible = block.visible if block.visible is None else block.visible[:, :keys]
-            uniform += uniform_bands(inside, visible).sum(-1).cpu()
-        allowed = inside[2].clone()
-        allowed[:, [sink for sink in self._question.sinks if sink < keys]] = False
-        strength, query, key = strongest(torch.maximum(base, tuned), allowed)
-        for head in strength.nonzero().flatten().tolist():
-            at = head, int(query[head]), int(key[head])
-            link = Link(place.layer, first + head, block.start + at[1], at[2], float(base[at]), float(tuned[at]))
-            known = self.links.get((link.layer, link.head))
-            if known is None or link.strength > known.strength:
-                self.links[link.layer, link.head] = link
-
-    def strongest_links(self) -> tuple[Link, ...]:
-        """One link a head, strongest first."""
-        return tuple(sorted(self.links.values(), key=lambda link: -link.strength)[:SHOWN])
-
-
-def reach(pair: Pair, text: str, *, progress: Progress | None = None, **reading: Unpack[Reading]) -> Reach:
-    """Near (up to 8 positions), mid (up to 64) and far mass of every head in both models, and the strongest far links.
-
-    ``reading`` says how the text is read, as in :func:`attncompare.compare`. A logit sink has no position: masses are shares
-    of what a row gives to tokens.
-
-    Raises:
-        BadInput: as compare, and for cross-attention, whose queries and keys are positions of different texts.
-    """
-    if reading.get("attention") == "cross":
-        raise BadInput("Cross-attention has no distances: its queries and keys are positions of different texts.")
-    question = prepare(pair, text, progress=progress, **reading)
-    found = _Walk(question)
-    walk(pair, question, found.layer, progress)
-    masses = torch.stack(found.masses, dim=2)  # [side, band, layer, head]
-    base, tuned = ({band: frozen(side[i]) for i, band in enumerate(BANDS)} for side in masses)
-    return Reach(
-        question.query_tokens,
-        question.stack.layers,
-        base,
-        tuned,
-        uniform={band: frozen(torch.stack(found.uniform)[:, i]) for i, band in enumerate(BANDS)},
-        links=found.strongest_links(),
-        about=question.about,
-    )
+    def _ends(self, link: Link) -> tuple[tuple[str, int], tuple[str, int]]:
+        return ("query_text", link.query), ("key_text", link.key)

@@ -120,7 +120,7 @@ def head(
 def reach(asked: Asked) -> None:
     """Write how far the heads look, near, mid and far, and the strongest far links: reach.json, reach.csv and reach.png."""
     from attncompare import plots
-    from attncompare.analyses.distance import reach as reach_of
+    from attncompare.analyses.reaching import reach as reach_of
 
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
     found = reach_of(asked.pair(), text, progress=tell, **reading)

@@ -41,6 +41,17 @@ def uniform_bands(
     return counts / counts.sum(0)
 
 
+def distances(rows: Float[Tensor, "head query key"], start: int) -> Float[Tensor, "head query"]:
+    """Distance of each row's mass from its query: the sum over keys of mass times positions between the two.
+
+    Of rows that sum to 1 the mean distance (Vig & Belinkov 2019, eq. 6, with the first token kept).
+    """
+    queries, keys = rows.shape[1:]
+    query = torch.arange(start, start + queries, device=rows.device)[:, None]
+    away = (query - torch.arange(keys, device=rows.device)).abs().to(rows.dtype)
+    return torch.linalg.vecdot(rows, away)
+
+
 def strongest(
     strength: Float[Tensor, "head query key"], allowed: Bool[Tensor, "query key"]
 ) -> tuple[Float[Tensor, " head"], Int[Tensor, " head"], Int[Tensor, " head"]]:

@@ -35,7 +35,7 @@ LETTERS = ("VD", "D", "V", "B", "br", "h")
 
 _LEFT, _GAP, _TITLE, _AXIS = 44, 64, 34, 30
 _FLOW, _BAR, _SIDE = 280, 22, 262  # of the flow: between the columns, a column, names beside it
-_LEAST = 300  # height of the flow
+_FLOW_HIGH = 300
 _SPACE = 10  # between two classes of a column
 
 
@@ -52,21 +52,21 @@ def pattern_classes(found: PatternClasses) -> Figure:
     flow = 2 * (_BAR + _SIDE) + _FLOW
     title = f"What each {about.of('head')} looks like, before and after{about.over}"
     below = f"{int(found.clear.sum())} of {found.changed.size} heads clearly changed class"
-    room = max(2 * (_LEFT + wide) + 2 * _GAP + flow + 2 * PAD, heading_width(title, below))
+    room = max(2 * (_LEFT + wide) + _GAP + 2 * PAD, flow + 2 * PAD, heading_width(title, below))
     remarked = lines(_legend(found), room - 2 * PAD)
     top = PAD + HEADING + _TITLE + _AXIS
-    tall = max(high, _LEAST)
-    figure = card(room, top + tall + 18 + LINE * len(remarked) + PAD)
+    end = top + high + _TITLE + _AXIS + _FLOW_HIGH
+    figure = card(room, end + 18 + LINE * len(remarked) + PAD)
     heading(figure, title, below)
-    x = PAD + _LEFT
+    x = (room - 2 * wide - _GAP) / 2
     for name, color, side in (("base", BASE, found.base), ("tuned", TUNED, found.tuned)):
         write(figure, x, top - _AXIS - 12, name, points=10, color=color, fontweight="bold")
         axes = box(figure, x, top, wide, high)
         _grid(axes, found, side, cell_width, cell_height)
-        x += wide + _GAP + (_LEFT if name == "base" else 0)
-    write(figure, x + _SIDE, top - _AXIS - 12, "from class to class", points=10, color=INK, fontweight="bold")
-    _flow(box(figure, x, top, flow, tall), found, flow, tall)
-    footer(figure, top + tall + 18, remarked)
+        x += wide + _GAP + _LEFT
+    write(figure, PAD, top + high + _TITLE + 12, "From class to class", points=10, color=INK, fontweight="bold")
+    _flow(box(figure, (room - flow) / 2, end - _FLOW_HIGH, flow, _FLOW_HIGH), found, flow, _FLOW_HIGH)
+    footer(figure, end + 18, remarked)
     return figure
 
 

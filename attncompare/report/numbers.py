@@ -88,6 +88,20 @@ def reach(found: Reach) -> str:
     return table_html(said, ["head", *columns], rows)
 
 
+def links_across(found: Reach) -> str:
+    """The strongest links between paragraphs, with the text at both ends; empty where there are none."""
+    rows = [
+        [link.name, *("".join(found.passage(at)) for at in (link.query, link.key)), f"{link.base:.2f}", f"{link.tuned:.2f}",
+         points(link.tuned - link.base)]
+        for link in found.across[:LINES]
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    columns = ["head", "from", "to", "base", "tuned", "change in points"]
+    said = f"The {len(rows)} strongest links between paragraphs, one a head"
+    return table_html(said, columns, rows)
+
+
 def pattern_classes(found: PatternClasses) -> str:
     """The heads that changed class, clear changes first, with the scores that the rules go by."""
     order = sorted(np.argwhere(found.changed).tolist(), key=lambda cell: not found.clear[tuple(cell)])

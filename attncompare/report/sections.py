@@ -127,7 +127,7 @@ def _distance(findings: Findings) -> str:
         "Near is up to 8 positions away, the middle distance up to 64, far beyond; beside what uniform attention gives."
     )
     picture = figure_html(plots.reach(found), plots.reach_alt(found))
-    table = folded("Numbers: the heads that changed most", numbers.reach(found))
+    table = folded("Numbers: the heads that changed most", numbers.reach(found)) + numbers.links_across(found)
     return f"{limited_html(found.answers)}{_reading(about)}{picture}{table}"
 
 

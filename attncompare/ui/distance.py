@@ -30,7 +30,7 @@ WAITING = '<p class="waiting">Press Compare: how far the heads look can then be 
 ABOUT = f"""<div class="tab-intro"><h2>How far the heads look</h2>
 <p class="reading">The share of every head's attention that stays near (up to {NEAR} positions away), goes to the middle
 distance (up to {MID}) and far (beyond), in both models, beside what a head that looks everywhere alike would give; and the
-strongest links between words that stand far apart.</p></div>
+strongest links between words that stand far apart, or in different paragraphs.</p></div>
 """
 
 NO_DISTANCE = "Cross-attention has no distances: its queries and its keys are positions of different texts."
@@ -60,7 +60,7 @@ def show(found: Reach) -> tuple[Any, ...]:
     return (
         limited_html(found.answers),
         shown("reach", plots.reach(found), plots.reach_alt(found)),
-        folded("Numbers: the heads that changed most", numbers.reach(found)),
+        numbers.links_across(found) + folded("Numbers: the heads that changed most", numbers.reach(found)),
     )
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attncompare.analyses.comparison import Comparison, compare
-from attncompare.analyses.distance import Reach, reach
+from attncompare.analyses.distance import Reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.patterns import Patterns, patterns
+from attncompare.analyses.reaching import reach
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.analyses.several import Several, require_texts, several, which
 from attncompare.analyses.yardstick import DRAWING, noise

@@ -80,6 +80,54 @@ def test_a_short_text_has_no_far_links(pair) -> None:
     assert not result.uniform["far"].any()
 
 
+def test_distances_are_those_of_the_maps(pair, found) -> None:
+    result = attncompare.compare(pair, LONG)
+    size = len(result.tokens)
+    away = np.abs(np.arange(size)[:, None] - np.arange(size))
+    for layer, head in ((0, 0), (2, 3)):
+        maps = result.head(layer, head)
+        seen = ~np.isnan(maps.base)
+        for side, rows in (("base", maps.base), ("tuned", maps.tuned)):
+            assert found.distance[side][layer, head] == pytest.approx(np.nansum(rows * away, axis=1).mean(), abs=1e-4)
+        even = ((seen * away).sum(1) / seen.sum(1)).mean()
+        assert found.distance_uniform[layer] == pytest.approx(even, abs=1e-5)
+    if result.causal and seen.sum() == size * (size + 1) / 2:
+        assert found.distance_uniform[0] == pytest.approx((size - 1) / 4, abs=1e-5)
+
+
+PARAGRAPHS = "\n\n".join(" ".join(LONG.split()[at : at + 12]) for at in (0, 12, 24))
+
+
+def test_links_across_are_each_heads_largest_cell_between_paragraphs(pair) -> None:
+    found, result = attncompare.reach(pair, PARAGRAPHS), attncompare.compare(pair, PARAGRAPHS)
+    tokens = result.tokens
+    words = [i for i, token in enumerate(tokens) if not token.special]
+    expected = {i: PARAGRAPHS[: tokens[i].start].count("\n\n") for i in words}
+    assert {i: found.paragraphs[i] for i in words} == expected
+    assert all(found.paragraphs[i] == -1 for i in set(range(len(tokens))) - set(words))
+    strengths = {}
+    for layer in result.layers:
+        for head in range(4):
+            maps = result.head(layer, head)
+            larger = np.nan_to_num(np.maximum(maps.base, maps.tuned))
+            strengths[layer, head] = max(
+                larger[i, j] for i in words for j in words if expected[i] != expected[j] and j not in result.sinks
+            )
+    assert {(link.layer, link.head) for link in found.across} == {at for at, value in strengths.items() if value > 0}
+    for link in found.across:
+        assert link.strength == pytest.approx(strengths[link.layer, link.head], abs=1e-6)
+        assert expected[link.query] != expected[link.key]
+    before, word, behind = found.passage(found.across[0].key)
+    assert f"{before.removeprefix('…')}{word}{behind.removesuffix('…')}" in PARAGRAPHS
+    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))["across"][0]
+    assert word in written["key_text"]
+    assert "Of links between the 3 paragraphs" in " ".join(found.answers)
+
+
+def test_a_text_of_one_paragraph_has_no_links_across(found) -> None:
+    assert found.across == ()
+
+
 def test_frame_and_json_carry_the_same_numbers(found) -> None:
     written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     frame = found.frame()
@@ -94,7 +142,8 @@ def test_the_answers_say_whether_the_heads_look_further(pair, found) -> None:
         assert found.answers == ("All attention is near: no layer looks further than 8 positions.",)
         return
     base, tuned = found.base["far"], found.tuned["far"]
-    overall, heads, beside, link, limits = found.answers
+    overall, heads, beside, away, link, limits = found.answers
+    assert f"{found.distance['base'].mean():.1f} positions in base and {found.distance['tuned'].mean():.1f}" in away
     if abs(tuned.mean() - base.mean()) < 5e-4:
         assert (
             f"look as far as before: attention to keys more than 64 positions away stays at {base.mean():.1%}"

@@ -247,4 +247,10 @@ def reach(
     }
     last = len(chosen) - 2
     links = tuple(Link(numbered[-1], i % heads, last - i, 1 + i, 0.9 - i / 50, 0.5 + i / 50) for i in range(20))
-    return Reach(chosen, numbered, *sides, null, links if distance.max() > 64 else (), about or About())
+    means = {side: frozen(rng.uniform(1, 20, (len(numbered), heads))) for side in ("base", "tuned")}
+    halves = tuple(int(i >= len(chosen) // 2) for i in range(len(chosen)))
+    said = " ".join(token.text for token in chosen)
+    return Reach(
+        chosen, numbered, *sides, null, links if distance.max() > 64 else (), means,
+        frozen(np.full(len(numbered), 15.0)), links[:3], halves, (said,), about or About(),
+    )  # fmt: skip
