@@ -99,7 +99,8 @@ def _grid(axes: Axes, found: PatternClasses, side: SideClasses, cell_width: int,
         clear = bool(found.clear[row, head])
         axes.add_patch(
             Rectangle(
-                (head - 0.44, row - 0.44), 0.88, 0.88, fill=False, edgecolor=INK, linewidth=2.2 if clear else 0.9,
+                (head - 0.44, row - 0.44), 0.88, 0.88, fill=False,
+                edgecolor=INK if clear else text_on(COLORS[int(side.classes[row, head])]), linewidth=2.2 if clear else 0.9,
                 linestyle="solid" if clear else (0, (2.5, 2)), clip_on=False,
             )
         )  # fmt: skip
