@@ -5,6 +5,7 @@
 >>> attncompare.compare(pair, "A dull film.").frame()    # doctest: +SKIP
 """
 
+from attncompare import probes
 from attncompare.analyses.ablation import Ablation, ablation
 from attncompare.analyses.attributing import attribution
 from attncompare.analyses.attribution import Attribution
@@ -50,6 +51,7 @@ __all__ = [
     "load_pair",
     "noise",
     "patching",
+    "probes",
     "reach",
     "rollout",
     "value_zeroing",

@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 
 import attncompare
+from attncompare.analyses.pattern_classes import pattern_classes
 from attncompare.cli import main
 from attncompare.metrics import COLUMNS, FLOORS
+from attncompare.metrics.pattern_rules import Thresholds
 from attncompare.report import Findings, report
 from tests.conftest import TEXT, save_tiny
 
@@ -335,6 +337,24 @@ SHARED = {
 }
 
 
+def test_patterns_writes_classes_by_the_thresholds_given(monkeypatch, tmp_path, embedded_pair, capsys) -> None:
+    how = ("--threshold", "diagonal=0.3", "--threshold", "together=2")
+    assert run(monkeypatch, "patterns", "--text", FILM, *how, "--out", str(tmp_path)) == 0
+    python = pattern_classes(embedded_pair, FILM, thresholds=Thresholds(diagonal=0.3, together=2.0))
+    written = json.loads((tmp_path / "patterns.json").read_text())
+    assert written == json.loads(json.dumps(python.to_dict()))
+    assert pd.read_csv(tmp_path / "patterns.csv")["class_tuned"].tolist() == python.frame()["class_tuned"].tolist()
+    assert capsys.readouterr().out.splitlines()[0] == python.answers[0]
+    for name in ("patterns", "patterns-examples"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("wrong", ["diagonal", "diagonal=much", "spam=0.5"])
+def test_patterns_refuses_a_threshold_that_is_none(monkeypatch, tmp_path, capsys, wrong: str) -> None:
+    assert run(monkeypatch, "patterns", "--text", FILM, "--threshold", wrong, "--out", str(tmp_path)) == 2
+    assert "--threshold" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "own"),
     [
@@ -342,6 +362,7 @@ SHARED = {
         ("head", {"--layer", "--head", "--queries", "--keys"}),
         ("report", {"--measure"}),
         ("reach", set()),
+        ("patterns", {"--threshold"}),
         ("value-zeroing", set()),
         ("attribution", {"--method", "--answer", "--against", "--baseline", "--erasing", "--overlay"}),
         ("erasure", {"--answer", "--against", "--erasing", "--draws", "--draws-seed"}),
@@ -361,6 +382,6 @@ def test_help_of_a_real_process_says_what_it_is_for() -> None:
     command = [sys.executable, "-m", "attncompare", "--help"]
     env = os.environ | {"TERM": "dumb", "COLUMNS": "200"}
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=env).stdout
-    commands = ("compare", "report", "head", "reach", "value-zeroing", "attribution", "erasure", "patching", "ablation")
-    for word in (*commands, "--version", "embedded pair"):
+    of_attention = ("compare", "report", "head", "reach", "patterns", "value-zeroing")
+    for word in (*of_attention, "attribution", "erasure", "patching", "ablation", "--version", "embedded pair"):
         assert word in shown

@@ -55,6 +55,10 @@ class Thresholds:
         """By name."""
         return asdict(self)
 
+    def changed(self) -> dict[str, float]:
+        """Those that are not the usual ones, by name."""
+        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) != one.default}
+
 
 def rule_scores(scores: PatternScores) -> Float[Tensor, "4 head"]:
     """What the rules go by, in the order of :data:`SCORES`."""

@@ -99,9 +99,9 @@ def classes_part(states: States, local: LocalRule) -> None:
     with gr.Column(visible=False) as results:
         said = gr.HTML(elem_id="classes-answer")
         picture = gr.Image(elem_id="pattern-classes", **PICTURE)
-        take_row("pattern classes", whole("pattern-classes", plots.pattern_classes), [states.classes])
+        take_row("pattern classes", whole("pattern-classes", plots.pattern_classes), [states.patterns])
         examples = gr.Image(elem_id="class-examples", **PICTURE)
-        take_row("class examples", whole("class-examples", plots.class_examples), [states.classes])
+        take_row("class examples", whole("class-examples", plots.class_examples), [states.patterns])
         table = gr.HTML(elem_id="classes-numbers")
     shows = [said, picture, examples, table]
-    wired(buttons, states.settled, states.classes, partial(ask, local), values, shows, results, start)
+    wired(buttons, states.settled, states.patterns, partial(ask, local), values, shows, results, start)

@@ -30,7 +30,8 @@ CHOICES = [(label, name) for name, (label, *_) in ANALYSES.items()]
 
 ON_SCREEN = """(answer, chosen, head, ...records) => {
   const by = {
-    changed: 'compare', flow: 'rollout', distance: 'reach', rests: 'attribution', matters: 'patching', real: 'noise',
+    changed: 'compare', flow: 'rollout', distance: 'reach', probes: 'patterns', rests: 'attribution',
+    matters: 'patching', real: 'noise',
   }
   const { tab, head: open } = document.documentElement.dataset
   return [answer, by[tab] || chosen, open || '', ...records]
@@ -61,6 +62,9 @@ def options(analysis: str, answer: Answer, head: str, records: Mapping[str, Any]
     if analysis == "noise":
         others = list(record.replicates.ids[1:]) if record.replicates else []
         return {"draws": len(record.draws)} | ({"replicates": others} if others else {})
+    if analysis == "patterns":
+        changed = record.thresholds.changed()
+        return {"thresholds": changed} if changed else {}
     how = {"attribution": "method", "erasure": "erasing", "patching": "what", "ablation": "how"}[analysis]
     return {how: getattr(record, how)} | _wanted(record.readout, answer.comparison)
 
@@ -102,7 +106,7 @@ def show(
         return chosen, codes(Call(answer.question, chosen, options(chosen, answer, head, records)), where)
 
 
-RECORDS = ("noise", "attribution", "erasure", "patching", "ablation")
+RECORDS = ("patterns", "noise", "attribution", "erasure", "patching", "ablation")
 
 
 def code_tab(states: States) -> None:

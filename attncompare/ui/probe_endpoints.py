@@ -17,14 +17,14 @@ from attncompare.ui.reading import sent_reading
 
 
 def probe_endpoints(local: LocalRule) -> None:
-    """Add ``/pattern_classes`` to the page being built."""
-    for endpoint in (_pattern_classes,):
+    """Add ``/patterns`` to the page being built."""
+    for endpoint in (_patterns,):
         function = endpoint(local)
         gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
 
 
-def _pattern_classes(local: LocalRule) -> Callable[..., Any]:
-    def pattern_classes(
+def _patterns(local: LocalRule) -> Callable[..., Any]:
+    def patterns(
         base: str = "",
         tuned: str = "",
         text: str = "",
@@ -50,7 +50,7 @@ def _pattern_classes(local: LocalRule) -> Callable[..., Any]:
             pictures = sent("pattern-classes", plots.pattern_classes(found)), plots.class_examples(found)
             return found.to_dict(), pictures[0], sent("class-examples", pictures[1])
 
-    return pattern_classes
+    return patterns
 
 
 def _thresholds(value: Any) -> Thresholds:
@@ -65,4 +65,7 @@ def _thresholds(value: Any) -> Thresholds:
     if not isinstance(value, dict) or (unknown := [name for name in value if name not in known]):
         said = f"got {value!r:.80}" if not isinstance(value, dict) else f"got {unknown[0]!r:.40}"
         raise BadInput(f"Expected thresholds to name some of {', '.join(known)}, {said}.")
-    return Thresholds(**value)
+    for name, number in value.items():
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise BadInput(f"The threshold {name} is {number!r:.40}: give a number.")
+    return Thresholds(**{name: float(number) for name, number in value.items()})

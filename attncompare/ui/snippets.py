@@ -18,6 +18,7 @@ ANALYSES: dict[str, tuple[str, str, str]] = {
     "head": ("The open head", "head_maps", "head"),
     "rollout": ("Rollout", "rollout", "rollout"),
     "reach": ("How far heads look", "reach", "reach"),
+    "patterns": ("Patterns", "probes.patterns", "pattern_classes"),
     "noise": ("The yardstick", "noise", "noise"),
     "attribution": ("Attribution", "attribution", "attribution"),
     "erasure": ("Erasure", "erasure", "erasure"),
@@ -56,7 +57,7 @@ def python(call: Call) -> str:
     places = [repr(call.options[name]) for name in _POSITIONS if name in call.options]
     options = {name: value for name, value in call.options.items() if name not in _POSITIONS}
     trainings = options.pop("replicates", None)
-    given = [*places, *(f"{name}={_python(value)}" for name, value in {**options, **call.asked.reading}.items())]
+    given = [*places, *(f"{name}={_python(name, value)}" for name, value in {**options, **call.asked.reading}.items())]
     lines = [
         "import attncompare",
         "from attncompare import plots",
@@ -110,7 +111,9 @@ def curl(call: Call, address: str) -> str:
     )
 
 
-def _python(value: Any) -> str:
+def _python(name: str, value: Any) -> str:
+    if name == "thresholds":
+        return f"attncompare.probes.Thresholds({', '.join(f'{one}={number!r}' for one, number in value.items())})"
     return f"attncompare.{value!r}" if isinstance(value, Generation) else repr(value)
 
 

@@ -21,7 +21,7 @@ class States:
     """:class:`~attncompare.analyses.noise.Noise`, the yardstick."""
     reach: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.distance.Reach`."""
-    classes: gr.State = field(default_factory=gr.State)
+    patterns: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.pattern_classes.PatternClasses`."""
     attribution: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.attribution.Attribution`."""

@@ -94,11 +94,8 @@ def test_no_change_and_hostile_tokens() -> None:
     same = replace(found, tuned=found.base)
     assert "Outlined" not in written(plots.pattern_classes(same))
     assert "No head changed class." in plots.pattern_classes_alt(same)
-    one = replace(
-        found,
-        examples=tuple((name, replace(head_maps(texts=hostile()), layer=0, head=0)) for name, _ in found.examples),
-    )
-    judge(plots.class_examples(one))
+    odd = replace(head_maps(texts=hostile()), layer=0, head=0)
+    judge_maps(plots.class_examples(replace(found, examples=tuple((name, odd) for name, _ in found.examples))))
 
 
 def test_words_for_the_picture_count_the_steps() -> None:

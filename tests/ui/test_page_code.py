@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from html import unescape
+from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,7 +53,7 @@ def payload_of(code: str) -> tuple[str, dict[str, Any]]:
     return json.loads(found[1]), json.loads(found[2])
 
 
-@pytest.mark.parametrize("analysis", ["compare", "head", "rollout", "reach"])
+@pytest.mark.parametrize("analysis", ["compare", "head", "rollout", "reach", "patterns"])
 def test_python_runs_as_it_stands(
     analysis: str, answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +72,7 @@ def test_python_runs_as_it_stands(
 @pytest.mark.parametrize("analysis", ANALYSES)
 def test_python_names_functions_and_pictures_that_exist(analysis: str) -> None:
     _, function, picture = ANALYSES[analysis]
-    assert callable(getattr(attncompare, function))
+    assert callable(attrgetter(function)(attncompare))
     assert callable(getattr(attncompare.plots, picture))
 
 

@@ -26,11 +26,12 @@ def client(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(page.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
 
 
-def test_there_are_ten_endpoints_and_no_other(client: Client) -> None:
+def test_there_are_these_endpoints_and_no_other(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
     of_attention = {"/compare", "/head", "/rollout", "/reach", "/noise", "/value_zeroing"}
     of_answers = {"/attribution", "/erasure", "/patching", "/ablation"}
-    assert set(described["named_endpoints"]) == of_attention | of_answers
+    probes = {"/patterns"}
+    assert set(described["named_endpoints"]) == of_attention | of_answers | probes
     assert not described["unnamed_endpoints"]
 
 
@@ -42,6 +43,7 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
         "/head": ["base", "tuned", "text", "layer", "head", "reading", "queries", "keys"],
         "/rollout": ["base", "tuned", "text", "token", "reading", "layers"],
         "/reach": ["base", "tuned", "text", "reading"],
+        "/patterns": ["base", "tuned", "text", "thresholds", "reading"],
         "/noise": ["base", "tuned", "text", "draws", "seed", "replicates", "reading"],
         "/value_zeroing": ["base", "tuned", "text", "reading"],
         "/attribution": [

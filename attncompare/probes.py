@@ -1,0 +1,12 @@
+"""Probes: classic questions to attention, asked of base and tuned alike. They describe; none of them is a verdict.
+
+>>> import attncompare
+>>> pair = attncompare.load_pair()                                # doctest: +SKIP
+>>> attncompare.probes.patterns(pair, "A dull film.").answers     # doctest: +SKIP
+"""
+
+from attncompare.analyses.pattern_classes import PatternClasses
+from attncompare.analyses.pattern_classes import pattern_classes as patterns
+from attncompare.metrics.pattern_rules import Thresholds
+
+__all__ = ["PatternClasses", "Thresholds", "patterns"]
