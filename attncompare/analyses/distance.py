@@ -85,23 +85,23 @@ class Reach:
     distance_uniform: np.ndarray
     """The same for uniform attention under each layer's masks, ``[layer]``."""
     across: tuple[Link, ...]
-    """Each head's strongest link between content tokens of different paragraphs, strongest first; none in a text of one."""
+    """Each head's strongest link that is not near between content tokens of different paragraphs, strongest first."""
     paragraphs: tuple[int, ...]
     """Which paragraph each token stands in, or :data:`NO_PARAGRAPH`."""
     texts: tuple[str, ...]
     """What the offsets of the tokens refer to."""
     about: About = About()
 
-    def passage(self, at: int) -> tuple[str, str, str]:
-        """What stands before a token, the token, and what stands behind it, as far as it is shown."""
+    def passage(self, at: int) -> str:
+        """A token in square brackets with some of the text around it, on one line."""
         token = self.tokens[at]
         if token.start is None or token.end is None:
-            return "", token.text, ""
+            return f"[{token.text}]"
         text = self.texts[min(token.segment, len(self.texts) - 1)]
         before, behind = text[: token.start], text[token.end :]
         start = f"…{before[-AROUND:]}" if len(before) > AROUND else before
         end = f"{behind[:AROUND]}…" if len(behind) > AROUND else behind
-        return start, text[token.start : token.end], end
+        return " ".join(f"{start}[{text[token.start : token.end]}]{end}".split())
 
     @property
     def furthest(self) -> str:
@@ -208,10 +208,7 @@ class Reach:
             "links": [link.to_dict() for link in self.links],
             "paragraphs": list(self.paragraphs),
             "across": [
-                {**link.to_dict(), **{end: "".join(self.passage(at)) for end, at in self._ends(link)}}
+                {**link.to_dict(), "query_text": self.passage(link.query), "key_text": self.passage(link.key)}
                 for link in self.across
             ],
         }
-
-    def _ends(self, link: Link) -> tuple[tuple[str, int], tuple[str, int]]:
-        return ("query_text", link.query), ("key_text", link.key)

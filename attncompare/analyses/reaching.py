@@ -82,7 +82,8 @@ class _Walk:
         self._link(self.links, place, block.start, first, base, tuned, inside[2] & content)
         looks, seen_from = self._paragraphs[block.start : block.start + queries, None], self._paragraphs[:keys]
         apart = (looks != seen_from) & (looks != NO_PARAGRAPH) & (seen_from != NO_PARAGRAPH)
-        self._link(self.across, place, block.start, first, base, tuned, apart.to(base.device) & content)
+        apart = apart.to(base.device) & ~inside[0] & content  # a neighbour behind a line break is no long way
+        self._link(self.across, place, block.start, first, base, tuned, apart)
 
     def _link(
         self,

@@ -91,7 +91,7 @@ def reach(found: Reach) -> str:
 def links_across(found: Reach) -> str:
     """The strongest links between paragraphs, with the text at both ends; empty where there are none."""
     rows = [
-        [link.name, *("".join(found.passage(at)) for at in (link.query, link.key)), f"{link.base:.2f}", f"{link.tuned:.2f}",
+        [link.name, *(found.passage(at) for at in (link.query, link.key)), f"{link.base:.2f}", f"{link.tuned:.2f}",
          points(link.tuned - link.base)]
         for link in found.across[:LINES]
     ]  # fmt: skip

@@ -475,7 +475,8 @@ def test_examples_are_ours_and_short_enough() -> None:
     texts = examples()
     assert len({text["title"] for text in texts}) == len(texts) >= 6
     assert texts[0]["text"] == "The film is not good, and the dialogue is painfully dull."
-    assert 90 <= len(texts[-1]["text"].split()) <= 125
+    assert 90 <= len(texts[-2]["text"].split()) <= 125
+    assert texts[-1]["text"].count("\n\n") == 4
     assert asset("css/page.css").is_file()
 
 
