@@ -99,7 +99,8 @@ def links_across(found: Reach) -> str:
         return ""
     columns = ["head", "from", "to", "base", "tuned", "change in points"]
     said = f"The {len(rows)} strongest links between paragraphs, one a head"
-    return table_html(said, columns, rows)
+    table = f'<div class="passages">{table_html(said, columns, rows)}</div>'
+    return folded("The strongest links between paragraphs", table)
 
 
 def pattern_classes(found: PatternClasses) -> str:
