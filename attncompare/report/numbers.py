@@ -18,7 +18,7 @@ from attncompare.analyses.verdict import named, printable
 from attncompare.attention import head_name
 from attncompare.metrics import COLUMNS, DELTAS, FLOORS, METRICS
 from attncompare.metrics.pattern_rules import SCORES
-from attncompare.report.tables import percent, points, table_html
+from attncompare.report.tables import folded, percent, points, table_html
 
 LINES = 12
 """Of a ranking; the files have all."""

@@ -10,8 +10,9 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from attncompare.metrics.pattern_rules import Thresholds
 from attncompare.models.checkpoint import any_folder
-from attncompare.ui import changed, distance, flow, header, noise, one_head
+from attncompare.ui import changed, classes, distance, flow, header, noise, one_head
 from attncompare.ui.printable import printable
 from tests.test_cli import SCHEMA, run
 from tests.ui.conftest import PLAIN, Served
@@ -145,6 +146,9 @@ def test_the_page_shows_the_same(kind: Kind, told: dict[str, Any]) -> None:
     if told["attention"] != "cross":
         _, _, picture, *_ = list(distance.measure(any_folder, answer))[-1]
         assert "share of attention on keys" in picture["alt_text"]
+        found, _, grids, *_ = list(classes.ask(any_folder, answer, *Thresholds().to_dict().values()))[-1]
+        assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["heads"]
+        assert "the class of each head in base and in tuned" in grids["alt_text"]
 
 
 def test_the_command_line_writes_the_same(
