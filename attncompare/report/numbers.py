@@ -114,15 +114,13 @@ def pattern_classes(found: PatternClasses) -> str:
             for side in (found.base, found.tuned)
         ]
         away = min(float(found.base.margins[cell]), float(found.tuned.margins[cell]))
-        scores = [f"{float(side.scores[name][cell]):.2f}" for name in SCORES for side in (found.base, found.tuned)]
+        scores: list[str] = []
+        for name in SCORES:
+            sides = (float(side.scores[name][cell]) for side in (found.base, found.tuned))
+            scores += [f"{score:.2f}" for score in (*sides, float(found.null[name][row]))]
         rows.append([head_name(found.layers[row], head), *kinds, f"{away:.2f}", *scores])
-    columns = [
-        "head",
-        "base",
-        "tuned",
-        "from a threshold",
-        *(f"{name}, {side}" for name in SCORES for side in ("base", "tuned")),
-    ]
+    of_scores = [f"{name}, {side}" for name in SCORES for side in ("base", "tuned", "uniform")]
+    columns = ["head", "base", "tuned", "from a threshold", *of_scores]
     return table_html(f"The {len(rows)} heads of another class in tuned, of {found.changed.size}", columns, rows)
 
 

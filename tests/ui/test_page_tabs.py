@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attncompare import Pair, rollout
+from attncompare import Pair, reach, rollout
 from attncompare.analyses.patterns import patterns
 from attncompare.attention import Token
 from attncompare.models.checkpoint import any_folder
@@ -21,6 +22,7 @@ from attncompare.report import numbers
 from attncompare.report.tables import table_html
 from attncompare.report.words import limited_html
 from attncompare.ui import distance, flow, header, help, pinning, several
+from attncompare.ui.files import examples
 from attncompare.ui.questions import Answer
 from tests.ui.conftest import LONG_TEXT, NEGATION, PLAIN
 
@@ -257,3 +259,15 @@ def test_hostile_words_stay_words(answer: Answer) -> None:
     assert "<img" not in pinning._note_html(glance)
     both, *_, said, _, _ = pinning.lay(asked(PRAISE), glance)
     assert "<img" not in said
+
+
+def test_links_between_paragraphs_are_shown_with_their_text(embedded_pair: Pair) -> None:
+    text = examples()[-1]["text"] + "\n\n</script><b>bold</b>"
+    found = reach(embedded_pair, text)
+    assert len(found.across) > 5
+    _, _, table = distance.show(found)
+    assert "The strongest links between paragraphs" in table
+    for link in found.across[:3]:
+        assert escape(found.passage(link.query)) in table
+    assert "<b>bold" not in table
+    assert "strongest links between paragraphs" not in distance.show(reach(embedded_pair, "One paragraph, no more."))[2]
