@@ -84,6 +84,7 @@ def test_heads_are_classified_and_thresholds_moved(browser: Any, page: Served, t
     first = visit.source("#pattern-classes")
     assert "of 72 heads clearly changed class" in visit.tab.inner_text("#classes-answer")
     visit.tab.click("#thresholds > button")
+    visit.tab.wait_for_timeout(500)  # gradio fills in what has just been opened
     visit.tab.fill("#threshold-diagonal input", "0.3")
     visit.tab.press("#threshold-diagonal input", "Tab")
     visit.tab.click("#classify")
