@@ -1,7 +1,7 @@
 """What do the models make of words about gender, titles, names and experience? A probe of one text.
 
-It describes: where heads look among groups of words, what the place that the answer is read from takes of gendered words, and
-what becomes of the answer when those are switched off, erased or swapped. It measures no harm and passes no verdict.
+It describes where heads look among groups of words, what the place that the answer is read from takes of gendered words,
+and what becomes of the answer when those are switched off, erased or swapped. It measures no harm and passes no verdict.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,8 @@ def bias(
         text: what both read; ``reading`` as in :func:`attncompare.compare`, at level ``word``, without ``generate``.
         groups: words by the name of their group; English lists if not given. The words of ``female`` and ``male`` are the
             gendered ones. What is swapped is English, whatever the groups.
-        answer: a class or a next token; the tuned model's likeliest if not given. against: another, whose logit is taken off.
+        answer: a class or a next token; the tuned model's likeliest if not given.
+        against: another, whose logit is taken off.
         progress: called between layers and batches, may raise to stop.
 
     Raises:

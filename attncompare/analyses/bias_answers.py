@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from attncompare.analyses.bias_record import Bias
 
 CAUTION = (
-    "This is the outcome of a probe on one text, not a verdict: it says where these models look and what moves their answer, "
-    "not that they are fair or unfair to anybody."
+    "This is the outcome of a probe on one text, not a verdict: it says where these models look and what moves their "
+    "answer, not that they are fair or unfair to anybody."
 )
 
 SAME = 5e-4
@@ -28,7 +28,7 @@ def answers(found: "Bias") -> tuple[str, ...]:
 _NEXT = (
     "To try next on the swap: swap a list of texts, since one text says nothing of a direction that others share.",
     "To try next on attention: take out of the lists what is no sign of its group here, and see whether the shares hold.",
-    "To try next on leakage: open the named heads and see which word they look at, and whether they look there in other texts.",
+    "To try next on leakage: open the named heads see which word they look at, and whether they do so in other texts.",
     "To try next on erasing: erase other words as short and as common, since any hole in a text moves an answer.",
 )
 
@@ -46,17 +46,17 @@ def _swap(found: "Bias") -> list[str]:
             f"{_plain(found.outputs['tuned'])}; in the base{under} by {_signed(found.change('base'))}, from "
             f"{_plain(found.outputs['base'])}."
         )
-        words = "The same swap"
     if all(np.isfinite(values).any() for values in swap.bits.values()):
         tops = []
         for side in ("tuned", "base"):
             row, head = np.unravel_index(int(np.nanargmax(swap.bits[side])), swap.bits[side].shape)
             tops.append(f"{found.name(int(row), int(head))} in {side} ({swap.bits[side][row, head]:.2g} bits)")
         means = [float(np.nanmean(swap.bits[side])) for side in ("tuned", "base")]
-        where = "" if words == "The same swap" else ","
+        mean = f"the mean over heads is {means[0]:.2g} bits in tuned, {means[1]:.2g} in base"
         said.append(
-            f"{words}{where} moves the rows of {listing(tops)} most; the mean over heads is {means[0]:.2g} bits in tuned, "
-            f"{means[1]:.2g} in base."
+            f"{words}, the rows of {listing(tops)} move most; {mean}."
+            if readout is None
+            else f"The same swap moves the rows of {listing(tops)} most; {mean}."
         )
     if swap.attribution:
         before, after = swap.attribution["tuned"]
@@ -80,8 +80,8 @@ def _attention(found: "Bias") -> list[str]:
             else f"{_percent(base)} in base and {_percent(tuned)} in tuned"
         )
         said.append(
-            f"‘{printable(name)}’ ({_words(found, name)}) draws {moved} of the attention to content, mean over heads; evenly "
-            f"spread attention would give {_percent(even)}."
+            f"‘{printable(name)}’ ({_words(found, name)}) draws {moved} of the attention to content, mean over heads; "
+            f"evenly spread attention would give {_percent(even)}."
         )
     if found.attribution and found.present:
         tuned, base = found.attribution["tuned"], found.attribution["base"]
@@ -103,11 +103,14 @@ def _leakage(found: "Bias") -> list[str]:
     row, head = leak.most("tuned")
     other = found.name(*leak.most("base"))
     means = [float(leak.share[side].mean()) for side in ("base", "tuned")]
-    content = {side: float(np.nanmean(leak.content[side])) for side in leak.content if np.isfinite(leak.content[side]).any()}
+    content = {
+        side: float(np.nanmean(leak.content[side])) for side in leak.content if np.isfinite(leak.content[side]).any()
+    }
     said = [
         f"From {where}, where the answer is read, {found.name(row, head)} gives most to the gendered words in tuned: "
         f"{_percent(float(leak.share['tuned'][row, head]))} of its row, {_percent(float(leak.share['base'][row, head]))} in "
-        f"base, where {other} gives most. The mean over heads is {_percent(means[0])} in base and {_percent(means[1])} in tuned."
+        f"base, where {other} gives most. The mean over heads is {_percent(means[0])} in base and "
+        f"{_percent(means[1])} in tuned."
     ]
     if len(content) == 2:
         said.append(
@@ -124,8 +127,8 @@ def _taken(found: "Bias") -> list[str]:
     if found.off:
         tuned, base = found.off["tuned"], found.off["base"]
         said.append(
-            f"With {found.name(tuned.row, tuned.head)} switched off, the head with most of that leakage, the tuned readout moves "
-            f"by {_signed(tuned.effect)} {readout.unit}; the base's, without {found.name(base.row, base.head)}, by "
+            f"With {found.name(tuned.row, tuned.head)} switched off, the head with most of that leakage, the tuned readout "
+            f"moves by {_signed(tuned.effect)} {readout.unit}; the base's, without {found.name(base.row, base.head)}, by "
             f"{_signed(base.effect)}."
         )
     if found.erased:

@@ -121,8 +121,8 @@ class Bias:
     layers: tuple[int, ...]
     """The model's own number of each layer."""
     shares: dict[str, np.ndarray]
-    """``base``, ``tuned``: ``[part, layer, head]``: share of the attention to content, mean over rows, of each group and last
-    of the rest; the parts sum to 1. NaN where no row gives enough to content."""
+    """``base``, ``tuned``: ``[part, layer, head]``: share of the attention to content, mean over rows, of each group and
+    last of the rest; the parts sum to 1. NaN where no row gives enough to content."""
     even: np.ndarray
     """``[part, layer, head]``: the null, evenly spread attention over the same rows."""
     attribution: dict[str, np.ndarray]

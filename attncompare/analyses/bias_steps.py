@@ -88,7 +88,9 @@ def flagged(question: PairText, groups: dict[str, tuple[str, ...]]) -> Flags:
         if token.sink and token.start is not None and token.end is not None
         if any(hit.segment == token.segment and hit.start < token.end and token.start < hit.end for hit in found)
     ]
-    note = f"{listing(at_sinks)} stands at a sink, where unused attention rests, and is not counted." if at_sinks else ""
+    note = (
+        f"{listing(at_sinks)} stands at a sink, where unused attention rests, and is not counted." if at_sinks else ""
+    )
     return Flags(names, flags, (note,) if note else ())
 
 
@@ -110,7 +112,8 @@ def group_shares(pair: Pair, question: PairText, flags: Flags, progress: Progres
 
     walk(pair, question, visit, progress)
     return {
-        name: frozen(torch.stack([getattr(layer, name) for layer in found], dim=1)) for name in ("base", "tuned", "even")
+        name: frozen(torch.stack([getattr(layer, name) for layer in found], dim=1))
+        for name in ("base", "tuned", "even")
     }
 
 

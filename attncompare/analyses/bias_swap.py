@@ -1,7 +1,7 @@
 """Both models on a text and on its counterfactual, word by word.
 
-The two texts may have different numbers of tokens, so nothing goes by position: words are paired by the characters they stand
-for, and what belongs to no pair is one more key, the same in both.
+The two texts may have different numbers of tokens, so nothing goes by position: words are paired by the characters that they
+stand for, and what belongs to no pair is one more key, the same in both.
 """
 
 from collections import Counter
@@ -52,9 +52,7 @@ def counterpart(
         return None, "No word of this text has a counterpart of the other gender, so nothing was swapped."
     second = reading.get("text_pair")
     also = {"text_pair": swapped(second).text if second else second, "target": target.text if target else None}
-    other = prepare(
-        pair, swapped(question.text).text, progress=progress, **cast(Reading, {**reading, **also})
-    )
+    other = prepare(pair, swapped(question.text).text, progress=progress, **cast(Reading, {**reading, **also}))
     if other.texts != tuple(one.text for one in texts):
         return None, "Nothing was swapped: the chat template holds words that a swap changes too."
     of_keys = [swapped(text) for text in key_texts(question)]

@@ -30,7 +30,9 @@ FUNCTION_WORDS = frozenset(
 )
 """Words before which ``her`` is taken for an object, and ``his`` for a pronoun that stands alone."""
 
-_WORDS = re.compile(rf"(?<!\w)(?:{'|'.join(sorted([*_OTHER, 'her', 'his'], key=len, reverse=True))})(?!\w)", re.IGNORECASE)
+_WORDS = re.compile(
+    rf"(?<!\w)(?:{'|'.join(sorted([*_OTHER, 'her', 'his'], key=len, reverse=True))})(?!\w)", re.IGNORECASE
+)
 _FOLLOWING = re.compile(r"\s+([^\W\d_]+)")
 
 

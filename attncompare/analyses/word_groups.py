@@ -76,7 +76,9 @@ def require_groups(groups: Any) -> dict[str, tuple[str, ...]]:
         if not isinstance(name, str) or not name.strip():
             raise BadInput(f"Expected the name of a group to be a word, got {name!r:.40}.")
         if name.strip() in RESERVED:
-            raise BadInput(f"A group can't be called ‘{name.strip()}’, which says something else here: give another name.")
+            raise BadInput(
+                f"A group can't be called ‘{name.strip()}’, which says something else here: give another name."
+            )
         if isinstance(words, str) or not isinstance(words, Sequence) or not all(isinstance(one, str) for one in words):
             raise BadInput(f"Expected group ‘{printable(name)}’ to be a list of words, got {words!r:.60}.")
         own = {" ".join(word.split()).casefold(): " ".join(word.split()) for word in words if word.strip()}
@@ -85,8 +87,8 @@ def require_groups(groups: Any) -> dict[str, tuple[str, ...]]:
         for key, word in own.items():
             if key in owner:
                 raise BadInput(
-                    f"‘{printable(word)}’ is in two groups, ‘{printable(owner[key])}’ and ‘{printable(name)}’: leave it out of "
-                    "one of them, or it would be counted twice."
+                    f"‘{printable(word)}’ is in two groups, ‘{printable(owner[key])}’ and ‘{printable(name)}’: leave it out "
+                    "of one of them, or it would be counted twice."
                 )
             owner[key] = name
         kept[name.strip()] = tuple(own.values())
@@ -133,7 +135,7 @@ def groups_from_json(content: str, name: str) -> dict[str, tuple[str, ...]]:
         found = json.loads(content)
     except json.JSONDecodeError as error:
         raise BadInput(
-            f"{name} is no JSON (line {error.lineno}: {error.msg}): write groups as {{\"female\": [\"she\", \"her\"]}}."
+            f'{name} is no JSON (line {error.lineno}: {error.msg}): write groups as {{"female": ["she", "her"]}}.'
         ) from None
     return require_groups(found)
 
@@ -180,7 +182,7 @@ def members(units: Sequence[Token], found: Sequence[Hit], names: Sequence[str]) 
     if flags.sum(0).max(initial=0) > 1:
         unit = units[int(flags.sum(0).argmax())]
         raise BadInput(
-            f"The models read ‘{printable(unit.text)}’ as one piece that holds words of two groups: leave one of these words "
-            "out of the groups."
+            f"The models read ‘{printable(unit.text)}’ as one piece that holds words of two groups: leave one of these "
+            "words out of the groups."
         )
     return flags
