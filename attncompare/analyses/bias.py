@@ -5,6 +5,7 @@ and what becomes of the answer when those are switched off, erased or swapped. I
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, Unpack
 
 import numpy as np
@@ -20,7 +21,7 @@ from attncompare.analyses.word_groups import DEFAULT, GENDERED, require_groups
 from attncompare.attention import Progress, frozen, unheard
 from attncompare.errors import BadInput, UnsupportedModel
 from attncompare.models import edits
-from attncompare.models.erasing import Eraser
+from attncompare.models.erasing import Eraser, Positions
 from attncompare.models.interventions import Interventions
 from attncompare.models.pair import Pair
 from attncompare.models.question import PairText
@@ -222,10 +223,11 @@ def _erased(
     found: dict[str, Sides] = {name: {} for name in units}
     try:
         for side in sides:
-            versions = [(), *(tuple(token for at in words for token in side.groups[at]) for words in units.values())]
-            values = eraser.numbers(
-                side.side, side.encoding, versions, lambda logits, name=side.name: readout.value(logits, name), tell
-            )
+            versions: list[Positions] = [
+                (),
+                *(tuple(token for at in words for token in side.groups[at]) for words in units.values()),
+            ]
+            values = eraser.numbers(side.side, side.encoding, versions, partial(readout.value, side=side.name), tell)
             for name, value in zip(units, (values[1:] - values[0]).tolist(), strict=True):
                 found[name][side.name] = value
     except BadInput as error:

@@ -84,9 +84,9 @@ def _attention(found: "Bias") -> list[str]:
             f"evenly spread attention would give {_percent(even)}."
         )
     if found.attribution and found.present:
-        tuned, base = found.attribution["tuned"], found.attribution["base"]
+        of = found.attribution
         parts = [
-            f"‘{printable(name)}’ {_percent(float(tuned[at]))} (base {_percent(float(base[at]))})"
+            f"‘{printable(name)}’ {_percent(float(of['tuned'][at]))} (base {_percent(float(of['base'][at]))})"
             for at, name in enumerate(found.groups)
             if found.found[name]
         ]

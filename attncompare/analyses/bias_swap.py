@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attncompare.analyses.asking import Asked
 from attncompare.analyses.bias_steps import key_texts, query_texts
@@ -126,9 +126,8 @@ def _layer_bits(ours: AnyCall, theirs: AnyCall, other: Counterpart) -> Tensor:
         if not len(pairs):
             continue
         low, high = int(pairs[:, 1].min()), int(pairs[:, 1].max()) + 1
-        heads = list(range(ours.heads))
-        left = _over(ours.rows(heads, slice(start, stop))[:, pairs[:, 0] - start], keys[:, 0])
-        right = _over(theirs.rows(heads, slice(low, high))[:, pairs[:, 1] - low], keys[:, 1])
+        left = _over(_rows(ours, start, stop)[:, pairs[:, 0] - start], keys[:, 0])
+        right = _over(_rows(theirs, low, high)[:, pairs[:, 1] - low], keys[:, 1])
         several = ours.visible(start, stop)[pairs[:, 0] - start].sum(-1) > 1
         found = jsd_bits(left, right)[:, several]
         total += found.sum(-1, dtype=torch.float64)
@@ -136,8 +135,13 @@ def _layer_bits(ours: AnyCall, theirs: AnyCall, other: Counterpart) -> Tensor:
     return total / count if count else total * torch.nan
 
 
+def _rows(call: AnyCall, start: int, stop: int) -> Tensor:
+    """All heads, over all keys; 0 where a block stops before them."""
+    rows = call.block(start, stop)[0].cpu()
+    return nn.functional.pad(rows, (0, call.keys - rows.shape[2]))
+
+
 def _over(rows: Tensor, keys: Tensor) -> Tensor:
     """Rows over the words that both texts have, and last all that goes elsewhere."""
-    rows = rows.cpu()
     shared = rows[..., keys]
     return torch.cat((shared, (rows.sum(-1) - shared.sum(-1)).clamp_min(0)[..., None]), -1)

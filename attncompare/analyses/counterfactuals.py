@@ -100,3 +100,9 @@ def _cased(word: str, like: str) -> str:
     if like.isupper() and len(like) > 1:
         return word.upper()
     return word[0].upper() + word[1:] if like[0].isupper() else word
+
+
+def lean(changes: tuple[Change, ...]) -> int:
+    """How many more of the changed words are female than male, before the swap; names count as their list says."""
+    female = {one for one, _ in PAIRS} | {"her", "hers", "mrs"}
+    return sum(1 if change.before.lower() in female else -1 for change in changes)
