@@ -100,17 +100,20 @@ def _leakage(found: "Bias") -> list[str]:
         return []
     read = leak.read["tuned"]
     where = named(found.words, read[0]) if len(read) == 1 and found.about.attention != "cross" else "where it is read"
-    row, head = leak.most("tuned")
-    other = found.name(*leak.most("base"))
+    tops = {
+        side: f"{found.name(*leak.most(side))} in {side} ({_percent(float(leak.share[side].max()))} of its row)"
+        for side in ("tuned", "base")
+    }
+    moved = leak.moved
+    shift = [_percent(float(leak.share[side][moved])) for side in ("base", "tuned")]
     means = [float(leak.share[side].mean()) for side in ("base", "tuned")]
     content = {
         side: float(np.nanmean(leak.content[side])) for side in leak.content if np.isfinite(leak.content[side]).any()
     }
     said = [
-        f"From {where}, where the answer is read, {found.name(row, head)} gives most to the gendered words in tuned: "
-        f"{_percent(float(leak.share['tuned'][row, head]))} of its row, {_percent(float(leak.share['base'][row, head]))} in "
-        f"base, where {other} gives most. The mean over heads is {_percent(means[0])} in base and "
-        f"{_percent(means[1])} in tuned."
+        f"From {where}, where the answer is read, {listing([*tops.values()])} give most to the gendered words. "
+        f"{found.name(*moved)} changed most, from {shift[0]} in base to {shift[1]} in tuned; the mean over heads is "
+        f"{_percent(means[0])} in base and {_percent(means[1])} in tuned."
     ]
     if len(content) == 2:
         said.append(

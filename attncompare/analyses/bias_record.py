@@ -49,6 +49,12 @@ class Leakage:
         row, head = np.unravel_index(int(self.share[side].argmax()), self.share[side].shape)
         return int(row), int(head)
 
+    @property
+    def moved(self) -> tuple[int, int]:
+        """Layer row and head whose share changed most."""
+        row, head = np.unravel_index(int(np.abs(self.delta).argmax()), self.delta.shape)
+        return int(row), int(head)
+
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
         return {

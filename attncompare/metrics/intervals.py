@@ -58,5 +58,4 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
             batch=max(1, 2**22 // texts.size), rng=np.random.default_rng(seed),
         )  # fmt: skip
         low[columns], high[columns] = found.confidence_interval
-    mean, low, high = (part.reshape(shape) for part in (mean, low, high))
-    return Interval(mean, low, high, int(known.max(initial=0)))
+    return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape), int(known.max(initial=0)))

@@ -3,6 +3,8 @@
 from attncompare.plots.ablation import ablation, ablation_alt
 from attncompare.plots.agreement import agreement, agreement_alt
 from attncompare.plots.attribution import attribution, attribution_alt
+from attncompare.plots.bias import bias, bias_alt
+from attncompare.plots.bias_many import bias_many, bias_many_alt
 from attncompare.plots.canvas import png, svg, webp
 from attncompare.plots.cells import heads_cell
 from attncompare.plots.erasure import erasure, erasure_alt
@@ -29,6 +31,10 @@ __all__ = [
     "attribution_alt",
     "beside",
     "beside_alt",
+    "bias",
+    "bias_alt",
+    "bias_many",
+    "bias_many_alt",
     "erasure",
     "erasure_alt",
     "head",
