@@ -84,7 +84,7 @@ def attribution(
     found = attribution_of(pair, text, method=method, **how, progress=tell, **reading)
     figures = {"overlay": plots.overlay(found, **over), "agreement": plots.agreement(found)}
     write_table(folder / "attribution-heads.csv", found.head_frame())
-    _write(folder, "attribution", found, {"attribution": plots.attribution(found), **figures})
+    write_found(folder, "attribution", found, {"attribution": plots.attribution(found), **figures})
 
 
 @asks
@@ -107,7 +107,7 @@ def erasure(
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
     how: dict[str, Any] = {"answer": answer, "against": against, "erasing": erasing, "draws": draws, "seed": draws_seed}
     found = erasure_of(asked.pair(), text, **how, progress=tell, **reading)
-    _write(folder, "erasure", found, {"erasure": plots.erasure(found)})
+    write_found(folder, "erasure", found, {"erasure": plots.erasure(found)})
 
 
 @asks
@@ -132,7 +132,7 @@ def patching(
 
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
     found = patching_of(asked.pair(), text, what=what, answer=answer, against=against, progress=tell, **reading)
-    _write(folder, "patching", found, {"patching": plots.patching(found), "scatter": plots.scatter(found)})
+    write_found(folder, "patching", found, {"patching": plots.patching(found), "scatter": plots.scatter(found)})
 
 
 @asks
@@ -168,10 +168,10 @@ def ablation(
     text, reading, folder = asked.words(), asked.reading(), writable(asked.out)
     options: dict[str, Any] = {"how": how, "references": reference or (), "answer": answer, "against": against}
     found = ablation_of(asked.pair(), text, **options, progress=tell, **reading)
-    _write(folder, "ablation", found, {"ablation": plots.ablation(found)})
+    write_found(folder, "ablation", found, {"ablation": plots.ablation(found)})
 
 
-def _write(folder: Path, name: str, found: Found, figures: dict[str, Any]) -> None:
+def write_found(folder: Path, name: str, found: Found, figures: dict[str, Any]) -> None:
     """The numbers and the pictures; what was found goes to stdout."""
     write_json(folder / f"{name}.json", found.to_dict())
     write_table(folder / f"{name}.csv", found.frame())
