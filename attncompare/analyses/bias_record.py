@@ -90,7 +90,8 @@ class Counterfactual:
     """``base``, ``tuned``: ``[layer, head]``, mean Jensen-Shannon divergence in bits of the rows of one text from those of
     the other, word by word; NaN where no word sees two."""
     read_before: dict[str, np.ndarray]
-    """``[layer, head]``: share of the row that the answer is read from which the swapped words have in the text,"""
+    """``[layer, head]``: share of the row that the answer is read from which the swapped words have in the text, sinks left
+    out,"""
     read_after: dict[str, np.ndarray]
     """and in the swapped one."""
     attribution: dict[str, tuple[float, float]]

@@ -89,11 +89,11 @@ def _names(tokens: Sequence[Token], texts: Sequence[Swapped] | None) -> list[tup
 
 
 def _holding(tokens: Sequence[Token], places: Sequence[Sequence[tuple[int, int]]]) -> tuple[int, ...]:
-    """The tokens that hold characters of these places of their texts."""
+    """The tokens that hold characters of these places of their texts; what stands at a sink is left out, as of groups."""
     return tuple(
         at
         for at, token in enumerate(tokens)
-        if token.start is not None and token.end is not None
+        if token.start is not None and token.end is not None and not (token.special or token.sink)
         if any(start < token.end and token.start < end for start, end in places[token.segment])
     )
 

@@ -40,7 +40,7 @@ WIDTH = 2 * PAD + NAMES + 2 * (LANE + NUMBERS) + _GAP
 def bias(record: Bias) -> Figure:
     """A row a group: its share of attention and of attribution in base and tuned, with the null of even attention; below, a
     grid of what each head's leakage changed by, and the swap's change of the answer as a pair of bars."""
-    about, groups = scope(record.about), record.present
+    groups = record.present
     place = grid(*record.even.shape[1:])
     wide = place.left + place.width + beside("share") + _GAP
     width = max(WIDTH, wide + _ROOM + PAD)
@@ -57,7 +57,6 @@ def bias(record: Bias) -> Figure:
     _leakage(figure, record, place, second)
     _swap(figure, record, max(wide, PAD + NAMES + LANE + NUMBERS + _GAP), second)
     footer(figure, place.top + tall + 20, foot)
-    assert about.noun == "word"
     return figure
 
 
@@ -88,7 +87,10 @@ def bias_alt(record: Bias) -> str:
 
 
 def _title(record: Bias) -> str:
-    return "Probe of word groups: attention, attribution, leakage to the answer, and a swap of gender"
+    stack = scope(record.about).stack
+    return (
+        f"Probe of word groups{f' ({stack})' if stack else ''}: attention, attribution, leakage, and a swap of gender"
+    )
 
 
 def _below(record: Bias) -> str:
