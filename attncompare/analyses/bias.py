@@ -14,7 +14,7 @@ import torch
 from attncompare.analyses.asking import BORROWED, Asked, ask, source
 from attncompare.analyses.bias_record import Bias, Counterfactual, HeadOff, Leakage, Sides
 from attncompare.analyses.bias_steps import Flags, Looking, by_word, content_of, flagged, group_shares, leakage, look
-from attncompare.analyses.bias_swap import bits, counterpart
+from attncompare.analyses.bias_swap import Counterpart, bits, counterpart
 from attncompare.analyses.looks import assumed, looks
 from attncompare.analyses.scores import Scorer
 from attncompare.analyses.word_groups import DEFAULT, GENDERED, require_groups
@@ -102,22 +102,43 @@ def bias(
         erased=erased,
         swap=None
         if other is None or there is None
-        else Counterfactual(
-            text=other.question.text,
-            changes=other.changes,
-            outputs={} if readout is None else _values(readout, there.sides),
-            bits={side.name: bits(pair, question, other, side, tell) for side in here.sides},
-            read_before={side: _on(found.heads, other.before) for side, found in here.looks.items()},
-            read_after={side: _on(found.heads, other.after) for side, found in there.looks.items()},
-            attribution={
-                side: (
-                    _share(scores.here[side], other.before, question),
-                    _share(scores.there[side], other.after, other.question),
-                )
-                for side in scores.there
-            },
-        ),
+        else _swap(pair, question, readout, (here, there), other, scores, tell),
         notes=tuple(notes),
+    )
+
+
+class _Scores(NamedTuple):
+    """Attribution to each word, by side: of the text, and of its counterfactual."""
+
+    here: dict[str, np.ndarray]
+    there: dict[str, np.ndarray]
+
+
+def _swap(
+    pair: Pair,
+    question: PairText,
+    readout: Readout | None,
+    looking: tuple[Looking, Looking],
+    other: Counterpart,
+    scores: _Scores,
+    tell: Progress,
+) -> Counterfactual:
+    """What the swap changes: ``looking`` is of the text and of its counterfactual."""
+    here, there = looking
+    return Counterfactual(
+        text=other.question.text,
+        changes=other.changes,
+        outputs={} if readout is None else _values(readout, there.sides),
+        bits={side.name: bits(pair, question, other, side, tell) for side in here.sides},
+        read_before={side: _on(found.heads, other.before) for side, found in here.looks.items()},
+        read_after={side: _on(found.heads, other.after) for side, found in there.looks.items()},
+        attribution={
+            side: (
+                _share(scores.here[side], other.before, question),
+                _share(scores.there[side], other.after, other.question),
+            )
+            for side in scores.there
+        },
     )
 
 
@@ -135,13 +156,6 @@ def _first_look(
 
 def _values(readout: Readout, sides: Sequence[Asked]) -> Sides:
     return {side.name: float(readout.value(side.logits, side.name)) for side in sides}
-
-
-class _Scores(NamedTuple):
-    """Attribution to each word, by side: of the text, and of its counterfactual."""
-
-    here: dict[str, np.ndarray]
-    there: dict[str, np.ndarray]
 
 
 def _scores(

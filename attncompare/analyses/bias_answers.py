@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attncompare.analyses.verdict import listing, named, printable
+from attncompare.analyses.verdict import listing, printable
 
 if TYPE_CHECKING:
     from attncompare.analyses.bias_record import Bias
@@ -99,7 +99,10 @@ def _leakage(found: "Bias") -> list[str]:
     if leak is None:
         return []
     read = leak.read["tuned"]
-    where = named(found.words, read[0]) if len(read) == 1 and found.about.attention != "cross" else "where it is read"
+    where = f"From the {len(read)} words that the answer is read from"
+    if len(read) == 1:
+        at = f" ‘{printable(found.words[read[0]].text)}’" if found.about.attention != "cross" else ""
+        where = f"From{at}, where the answer is read" if at else "From where the answer is read"
     tops = {
         side: f"{found.name(*leak.most(side))} in {side} ({_percent(float(leak.share[side].max()))} of its row)"
         for side in ("tuned", "base")
@@ -111,7 +114,7 @@ def _leakage(found: "Bias") -> list[str]:
         side: float(np.nanmean(leak.content[side])) for side in leak.content if np.isfinite(leak.content[side]).any()
     }
     said = [
-        f"From {where}, where the answer is read, {listing([*tops.values()])} give most to the gendered words. "
+        f"{where}, {listing([*tops.values()])} give most to the gendered words. "
         f"{found.name(*moved)} changed most, from {shift[0]} in base to {shift[1]} in tuned; the mean over heads is "
         f"{_percent(means[0])} in base and {_percent(means[1])} in tuned."
     ]

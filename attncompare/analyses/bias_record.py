@@ -106,7 +106,7 @@ class Counterfactual:
             "bits": {side: listed(values) for side, values in self.bits.items()},
             "read_before": {side: listed(values) for side, values in self.read_before.items()},
             "read_after": {side: listed(values) for side, values in self.read_after.items()},
-            "attribution": {side: list(shares) for side, shares in self.attribution.items()},
+            "attribution": {side: listed(np.array(shares)) for side, shares in self.attribution.items()},
         }
 
 
@@ -172,7 +172,7 @@ class Bias:
     @property
     def answers(self) -> tuple[str, ...]:
         """What was found, what a person might try next, and last what that is not."""
-        from attncompare.analyses.bias_answers import answers
+        from attncompare.analyses.bias_answers import answers  # which is about this record
 
         return answers(self)
 

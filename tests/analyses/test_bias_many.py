@@ -1,6 +1,7 @@
 """The bias probe on many texts against the probe of each, and intervals over texts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,3 +119,12 @@ def test_progress_names_the_text(embedded_pair):
 def test_what_is_refused(embedded_pair, texts, how, said):
     with pytest.raises(BadInput, match=said):
         bias_of_many(embedded_pair, texts, **how)
+
+
+def test_models_without_outputs_have_shares_and_leakage(embedded_pair):
+    mute = replace(embedded_pair, output_kind="none", key=f"{embedded_pair.key} mute")
+    found = bias_of_many(mute, TEXTS[:3])
+    assert found.readout is None
+    assert np.isnan(found.outputs["tuned"]).all()
+    assert found.answers[0].startswith("‘female’ draws")
+    json.dumps(found.to_dict(), allow_nan=False)

@@ -121,3 +121,17 @@ def test_alt_text_has_the_true_numbers():
     assert f"female: base {record.mean('base', 'female'):.1%}" in alt
     assert record.name(*record.leakage.moved) in alt
     assert "+0.50 in tuned" in alt
+
+
+def test_what_was_not_measured_is_told_as_such():
+    record = biased()
+    blank = replace(
+        record,
+        swap=replace(record.swap, attribution={side: (np.nan, np.nan) for side in ("base", "tuned")}),
+        attribution={side: np.full(5, np.nan, np.float32) for side in ("base", "tuned")},
+    )
+    judge(plots.bias(blank))
+    assert "an unknown share" in " ".join(blank.answers)
+    assert blank.to_dict()["swap"]["attribution"]["tuned"] == [None, None]
+    several = replace(record, leakage=replace(record.leakage, read={"base": (1, 2), "tuned": (1, 2)}))
+    assert any(sentence.startswith("From the 2 words that the answer is read from, L") for sentence in several.answers)
