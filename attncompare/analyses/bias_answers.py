@@ -28,7 +28,7 @@ def answers(found: "Bias") -> tuple[str, ...]:
 _NEXT = (
     "To try next on the swap: swap a list of texts, since one text says nothing of a direction that others share.",
     "To try next on attention: take out of the lists what is no sign of its group here, and see whether the shares hold.",
-    "To try next on leakage: open the named heads see which word they look at, and whether they do so in other texts.",
+    "To try next on leakage: open the named heads, see which word they look at, and whether they do in other texts.",
     "To try next on erasing: erase other words as short and as common, since any hole in a text moves an answer.",
 )
 
@@ -110,18 +110,17 @@ def _leakage(found: "Bias") -> list[str]:
     moved = leak.moved
     shift = [_percent(float(leak.share[side][moved])) for side in ("base", "tuned")]
     means = [float(leak.share[side].mean()) for side in ("base", "tuned")]
-    content = {
-        side: float(np.nanmean(leak.content[side])) for side in leak.content if np.isfinite(leak.content[side]).any()
-    }
+    measured = np.isfinite(leak.content["base"]) & np.isfinite(leak.content["tuned"])
     said = [
         f"{where}, {listing([*tops.values()])} give most to the gendered words. "
         f"{found.name(*moved)} changed most, from {shift[0]} in base to {shift[1]} in tuned; the mean over heads is "
         f"{_percent(means[0])} in base and {_percent(means[1])} in tuned."
     ]
-    if len(content) == 2:
+    if measured.any():
+        base, tuned = (float(leak.content[side][measured].mean()) for side in ("base", "tuned"))
         said.append(
-            f"Of what those rows give to content, gendered words get {_percent(content['base'])} in base and "
-            f"{_percent(content['tuned'])} in tuned; they are {_percent(leak.even)} of the content words."
+            f"Of what those rows give to content, gendered words get {_percent(base)} in base and {_percent(tuned)} in tuned"
+            f", mean over {_counted(int(measured.sum()), 'head')}; they are {_percent(leak.even)} of the content words."
         )
     return said
 

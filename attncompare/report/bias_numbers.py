@@ -34,7 +34,7 @@ def _groups(found: Bias) -> str:
         row += [number(erased[side]) if erased else "–" for side in SIDES]
         rows.append(row)
     head = ["Group", "Words here", "Attention, base", "tuned", "evenly spread", "Attribution, base", "tuned"]
-    head += [f"Answer without them, base ({unit})" if unit else "Answer without them, base", "tuned"]
+    head += [f"Without them, base ({unit})" if unit else "Without them, base", "tuned"]
     return table_html("Groups of words: shares of attention and attribution, and the change of the answer without them",
                       head, rows)  # fmt: skip
 

@@ -13,7 +13,7 @@ from attncompare.attention import Progress
 from attncompare.models.checkpoint import LocalRule
 from attncompare.report import bias_numbers
 from attncompare.report.tables import folded
-from attncompare.report.words import answers_html, asked_about, notes_html
+from attncompare.report.words import answers_html, asked_about, marked, notes_html
 from attncompare.ui.bias_asking import about_text, ask_bias, typed_groups
 from attncompare.ui.files import examples, shown
 from attncompare.ui.on_demand import BACKWARDS, IDLE, controls, estimated, run, wired
@@ -56,7 +56,9 @@ def probe(local: LocalRule, answer: Answer | None, text: str | None, lines: str 
 def show(found: Bias) -> tuple[Any, ...]:
     """Updates of findings, picture and numbers."""
     asked = () if found.readout is None else (asked_about(found.readout),)
-    said = f"{answers_html(found.answers)}{notes_html((*asked, *found.notes))}"
+    *findings, caution = found.answers
+    aside = f'<p class="aside">{marked(caution)}</p>'
+    said = f"{answers_html(findings)}{notes_html((*asked, *found.notes))}{aside}"
     return (
         f'<section class="verdict">{said}</section>',
         shown("bias", plots.bias(found), plots.bias_alt(found)),

@@ -346,3 +346,11 @@ def test_a_word_at_a_sink_is_told(tmp_path):
     assert any("‘w30’ stands at a sink" in note for note in found.notes)
     with pytest.raises(BadInput, match="Every word of the groups in this text stands at a sink"):
         bias(pair, "w30 w32 w33", groups=groups)
+
+
+def test_leakage_among_content_is_over_the_heads_that_were_measured_in_both(found):
+    content = found.leakage.content
+    both = np.isfinite(content["base"]) & np.isfinite(content["tuned"])
+    said = next(sentence for sentence in found.answers if sentence.startswith("Of what those rows give to content"))
+    assert f"get {content['base'][both].mean():.1%} in base and {content['tuned'][both].mean():.1%} in tuned" in said
+    assert f"mean over {both.sum()} heads" in said

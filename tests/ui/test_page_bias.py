@@ -115,6 +115,7 @@ def test_bad_input_is_one_sentence_and_keeps_what_was_found(
 def test_what_strangers_type_is_escaped(embedded_pair: Pair) -> None:
     found = bias_of(embedded_pair, "She said <b>bold</b> & left.", groups={"<i>": ["she"], "male": ["<b>bold</b>"]})
     said, _, table = bias.show(found)
+    assert '<p class="aside">This is the outcome of a probe' in said
     for html in (said, table):
         assert "<i>" not in html
         assert "<b>bold" not in html
