@@ -64,7 +64,7 @@ class Asked(NamedTuple):
     side: Side
     encoding: Encoding
     logits: Float[Tensor, " label"]
-    """Of its answer to the whole text."""
+    """Of its answer to the whole text; none of models without outputs that can be compared."""
     groups: tuple[tuple[int, ...], ...]
     """Which of the tokens that attention looks at make each unit."""
     tokens: int
@@ -87,11 +87,16 @@ def ask(
         PairMismatch: the models' outputs can't be compared. BadInput: an answer that can't be used.
     """
     require_outputs(pair)
-    base, tuned = walk(pair, question, lambda *_: None, progress)
-    assert base is not None
-    assert tuned is not None
+    base, tuned = both_sides(pair, question, progress)
+    return readout(pair, tuned.logits, answer, against), (base, tuned)
+
+
+def both_sides(pair: Pair, question: PairText, progress: Progress | None) -> tuple[Asked, Asked]:
+    """Both models' answers to the whole text; both traces are kept on the way, where they fit."""
+    logits = walk(pair, question, lambda *_: None, progress)
+    base, tuned = (torch.empty(0) if found is None else found for found in logits)
     keys = question.keys
-    return readout(pair, tuned, answer, against), (
+    return (
         Asked("base", pair.base, question.base, base, keys.base, len(keys.base_tokens)),
         Asked("tuned", pair.tuned, question.tuned, tuned, keys.tuned, len(keys.tuned_tokens)),
     )

@@ -49,8 +49,11 @@ class Looks:
         return {"read": list(self.read), "assumed": self.assumed, "mean": self.mean.tolist(), "rollout": rollout}
 
 
-def looks(pair: Pair, question: PairText, readout: Readout, sides: Sequence[Asked], tell: Progress) -> dict[str, Looks]:
-    """Both models' attention from where their answers are read, over the units of the question.
+def looks(
+    pair: Pair, question: PairText, readout: Readout | None, sides: Sequence[Asked], tell: Progress
+) -> dict[str, Looks]:
+    """Both models' attention from where their answers are read, over the units of the question; without a readout from where
+    such models mostly read.
 
     Only the rows that are needed are computed, and rollout is followed down from them: no N x N map of all heads is made.
     """
@@ -63,7 +66,7 @@ def looks(pair: Pair, question: PairText, readout: Readout, sides: Sequence[Aske
             else record_side(pair, question, asked.side, tell, only=question.attention)
         )
         calls = [call for _, call in trace.stack(question.attention)]
-        followed = read_from(pair, question, readout, asked)
+        followed = read_from(pair, question, readout, asked) if readout else ()
         read = followed or _mostly(pair, question, asked)
         heads = torch.stack([_mean_rows(call, read) for call in calls])
         rollout = None if question.attention == "cross" else asked.over_units(follow(calls, read, uniform=False))

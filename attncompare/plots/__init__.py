@@ -3,6 +3,8 @@
 from attncompare.plots.ablation import ablation, ablation_alt
 from attncompare.plots.agreement import agreement, agreement_alt
 from attncompare.plots.attribution import attribution, attribution_alt
+from attncompare.plots.bias import bias, bias_alt
+from attncompare.plots.bias_many import bias_many, bias_many_alt
 from attncompare.plots.canvas import png, svg, webp
 from attncompare.plots.cells import heads_cell
 from attncompare.plots.class_examples import class_examples, class_examples_alt
@@ -31,6 +33,10 @@ __all__ = [
     "attribution_alt",
     "beside",
     "beside_alt",
+    "bias",
+    "bias_alt",
+    "bias_many",
+    "bias_many_alt",
     "class_examples",
     "class_examples_alt",
     "erasure",

@@ -142,7 +142,7 @@ def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, place: Grid, loud
     colors = image.to_rgba(values)
     points = 8.0 if place.cell_width >= 50 else 7.0
     shown = style(points, ha="center", va="center_baseline")
-    room = place.cell_width - 2
+    room = (place.cell_width - 2) / (1.13 if loud.any() else 1)  # bold figures are wider
     # Most numbers have as many decimals as fit with a leading 0; longer ones have fewer.
     typical = ("−" if sign else "") + "."
     places = next(

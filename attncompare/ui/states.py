@@ -33,3 +33,5 @@ class States:
     """:class:`~attncompare.analyses.patching.Patching`."""
     ablation: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.ablation.Ablation`."""
+    bias: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.bias_record.Bias`."""
