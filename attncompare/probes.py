@@ -5,8 +5,12 @@
 >>> attncompare.probes.patterns(pair, "A dull film.").answers     # doctest: +SKIP
 """
 
+from attncompare.analyses.bias import bias
+from attncompare.analyses.bias_many import bias_of_many
+from attncompare.analyses.bias_many_record import BiasOfMany
+from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.pattern_classes import PatternClasses
 from attncompare.analyses.pattern_classes import pattern_classes as patterns
 from attncompare.metrics.pattern_rules import Thresholds
 
-__all__ = ["PatternClasses", "Thresholds", "patterns"]
+__all__ = ["Bias", "BiasOfMany", "PatternClasses", "Thresholds", "bias", "bias_of_many", "patterns"]
