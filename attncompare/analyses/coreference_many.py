@@ -1,0 +1,356 @@
+"""Whom do pronouns look at in many sentences? Accuracy of every head and of all together, base against tuned.
+
+The best of many heads on the sentences that it was chosen on is right by selection, so a head is also chosen on one half of
+the sentences and scored on the other. An accuracy describes where a model looks; it is no score of what it understands.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Unpack, get_args
+
+import numpy as np
+import pandas as pd
+
+from attncompare.analyses.candidate_looks import Looks, looks
+from attncompare.analyses.coreference_items import Item
+from attncompare.analyses.mentions import Mention
+from attncompare.analyses.verdict import listing
+from attncompare.analyses.winograd import SENTENCES
+from attncompare.attention import About, CheckpointInfo, Progress, frozen, head_name, listed, part, unheard
+from attncompare.errors import BadInput
+from attncompare.metrics.coreference import (
+    accuracy,
+    best_head,
+    choices,
+    halves,
+    held_out,
+    lucky,
+    maximum_attention,
+    mcnemar,
+    wilson,
+)
+from attncompare.models.cache import Cache
+from attncompare.models.pair import Pair
+from attncompare.models.reading import Reading, prepare
+from attncompare.models.readout import SideName
+
+SCHEMA_VERSION = 1
+
+MEASURES = {
+    "mean": "mean over heads",
+    "mas": "maximum attention score",
+    "held_out": "head chosen on the other half",
+}
+BASELINES = {"nearest": "nearest candidate", "first": "first candidate"}
+
+SIDES: tuple[SideName, ...] = get_args(SideName)
+
+LIMITS = (
+    "Looking is not resolving: these are shares of sentences in which attention falls on the right candidate, and neither "
+    "model need use it; a gap between groups describes these sentences, and is no verdict on a model."
+)
+
+
+class Score(NamedTuple):
+    """How often something is right."""
+
+    right: float
+    """A tie counts in part."""
+    total: int
+    """Items on which it has a choice."""
+    low: float
+    """95% interval of the share, Wilson's; both ends NaN where nothing was counted."""
+    high: float
+
+    @property
+    def share(self) -> float:
+        """``right`` of ``total``; NaN for none."""
+        return self.right / self.total if self.total else float("nan")
+
+    @classmethod
+    def of(cls, credit: np.ndarray) -> "Score":
+        """Of credits ``[item]``, NaN where there is no choice."""
+        known = credit[np.isfinite(credit)].astype(float)
+        return cls(float(known.sum()), known.size, *wilson(float(known.sum()), known.size))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        share, low, high = (None if np.isnan(value) else value for value in (self.share, self.low, self.high))
+        return {"right": self.right, "total": self.total, "accuracy": share, "low": low, "high": high}
+
+
+@dataclass(frozen=True, eq=False)
+class CoreferenceMany:
+    """How often attention falls on the right candidate. Credits are read-only float32: 1 right, 0 wrong, parts for ties."""
+
+    models: dict[SideName, CheckpointInfo]
+    about: About
+    items: tuple[Item, ...]
+    """Those that count."""
+    left_out: dict[str, int]
+    """How many don't, by the reason."""
+    layers: tuple[int, ...]
+    heads: dict[SideName, np.ndarray]
+    """``[item, layer, head]``; NaN where fewer than two candidates can be seen."""
+    measures: dict[str, dict[SideName, np.ndarray]]
+    """``[item]`` by :data:`MEASURES`; no ``held_out`` where all items are of one group."""
+    baselines: dict[str, np.ndarray]
+    """``[item]`` by :data:`BASELINES`, which no model has a part in."""
+    chosen: dict[SideName, tuple[str, ...]]
+    """The heads that were chosen on the two halves; empty without ``held_out``."""
+    seed: int
+    """Of the halves."""
+
+    @property
+    def chance(self) -> float:
+        """Share of items that guessing gets right."""
+        return float(np.mean([1 / len(item.candidates) for item in self.items]))
+
+    def score(self, measure: str, side: SideName) -> Score:
+        """One of :data:`MEASURES` in one model."""
+        return Score.of(self.measures[measure][side])
+
+    def best(self, side: SideName) -> tuple[int, int, Score]:
+        """Row and head that is right most often on these very items: the best by selection."""
+        credit = self.heads[side]
+        row, head = divmod(best_head(credit.reshape(len(credit), -1)), credit.shape[2])
+        return row, head, Score.of(credit[:, row, head])
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """What items are labelled by, and with which values."""
+        found: dict[str, dict[str, None]] = {}
+        for item in self.items:
+            for name, value in item.labels:
+                found.setdefault(name, {})[value] = None
+        return {name: tuple(values) for name, values in found.items()}
+
+    def labelled(self, name: str, value: str) -> np.ndarray:
+        """Which items have this label, ``[item]``."""
+        return np.array([(name, value) in item.labels for item in self.items])
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What was found, in a sentence each; the last one says what that does not mean."""
+        said = [self._said(name) for name in ("mas", "mean", "held_out") if name in self.measures]
+        return (*said, self._best(), self._baselines(), *self._groups(), *self._without(), LIMITS)
+
+    def _said(self, name: str) -> str:
+        base, tuned = (self.score(name, side) for side in SIDES)
+        more, less, p = mcnemar(self.measures[name]["base"], self.measures[name]["tuned"])
+        differ = f"they differ on {more + less}, {more} of them righter in tuned, p = {p:.2g} (exact McNemar)"
+        where = {
+            "mas": "By maximum attention score (MAS) the right candidate is looked at",
+            "mean": "By the mean over heads it is looked at",
+            "held_out": "By the head chosen on the other half of the sentences "
+            f"({listing([f'{listing(list(self.chosen[side]))} in {side}' for side in SIDES])}) it is looked at"
+            if self.chosen["base"]
+            else "",
+        }
+        differ = differ if more + less else "they never differ"
+        return f"{where[name]} in {_share(base)} in base and {_share(tuned)} in tuned; {differ}."
+
+    def _best(self) -> str:
+        told = []
+        for side in SIDES:
+            row, head, score = self.best(side)
+            told.append(f"{head_name(self.layers[row], head)} in {side} ({score.right:g} of {score.total})")
+        heads = int(np.prod(self.heads["base"].shape[1:]))
+        return (
+            f"Right most often on these very sentences are {listing(told)}; of {heads} tossed coins the best would have "
+            f"about {lucky(len(self.items), heads)}."
+        )
+
+    def _baselines(self) -> str:
+        nearest, first = (Score.of(self.baselines[name]) for name in BASELINES)
+        return (
+            f"Without any model the nearest candidate is right in {nearest.share:.0%}, the first in {first.share:.0%}; "
+            f"guessing gives {self.chance:.0%}."
+        )
+
+    def _groups(self) -> list[str]:
+        """Accuracies by label, and the gap between pro- and anti-stereotypical sentences where there are both."""
+        said = []
+        for name, values in self.labels.items():
+            if len(values) < 2:
+                continue
+            parts = []
+            for side in SIDES:
+                shares = {value: self._share_of(side, name, value) for value in values}
+                told = ", ".join(f"{value} {share:.0%}" for value, share in shares.items())
+                if set(values) == {"pro", "anti"}:
+                    told += f", a gap of {100 * (shares['pro'] - shares['anti']):+.1f} points".replace("-", "−")
+                parts.append(f"{side} {told}")
+            said.append(f"By {name}, MAS is right in: {'; '.join(parts)}.")
+        return said
+
+    def _share_of(self, side: SideName, name: str, value: str) -> float:
+        return Score.of(self.measures["mas"][side][self.labelled(name, value)]).share
+
+    def _without(self) -> list[str]:
+        if not self.left_out:
+            return []
+        told = listing([f"{count} ({reason})" for reason, count in self.left_out.items()])
+        return [f"{len(self.items)} sentences count; left out: {told}."]
+
+    def frame(self) -> pd.DataFrame:
+        """One line per head: layer, head, items with a choice, and for each model what is right with its 95% interval."""
+        layer, head = (axis.ravel() for axis in np.indices(self.heads["base"].shape[1:]))
+        columns: dict[str, Any] = {"layer": np.asarray(self.layers)[layer], "head": head}
+        for side in SIDES:
+            flat = self.heads[side].reshape(len(self.items), -1)
+            scores = [Score.of(flat[:, at]) for at in range(flat.shape[1])]
+            columns |= {f"{name}_{side}": [getattr(one, name) for one in scores] for name in ("total", "right")}
+            columns |= {f"accuracy_{side}": [one.share for one in scores]}
+            columns |= {f"{name}_{side}": [getattr(one, name) for one in scores] for name in ("low", "high")}
+        columns["accuracy_delta"] = np.subtract(columns["accuracy_tuned"], columns["accuracy_base"])
+        return pd.DataFrame(columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values, ``schema_version`` 1."""
+        scored = {
+            name: {side: self.score(name, side).to_dict() for side in SIDES} | {"mcnemar": self._mcnemar(name)}
+            for name in self.measures
+        }
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "base": self.models["base"].to_dict(),
+            "tuned": self.models["tuned"].to_dict(),
+            "level": self.about.level,
+            "answers": list(self.answers),
+            "items": len(self.items),
+            "left_out": self.left_out,
+            "seed": self.seed,
+            "chance": self.chance,
+            "measures": scored,
+            "chosen": {side: list(names) for side, names in self.chosen.items()},
+            "baselines": {name: Score.of(credit).to_dict() for name, credit in self.baselines.items()},
+            "labels": {
+                name: {
+                    value: {
+                        side: Score.of(self.measures["mas"][side][self.labelled(name, value)]).to_dict()
+                        for side in SIDES
+                    }
+                    for value in values
+                }
+                for name, values in self.labels.items()
+            },
+            "layers": list(self.layers),
+            "accuracy": {side: listed(accuracy(self.heads[side])) for side in SIDES},
+        }
+
+    def _mcnemar(self, name: str) -> dict[str, Any]:
+        more, less, p = mcnemar(self.measures[name]["base"], self.measures[name]["tuned"])
+        return {"tuned_righter": more, "base_righter": less, "p": p}
+
+
+def _share(score: Score) -> str:
+    return f"{score.share:.0%} ({score.right:g} of {score.total}; 95% interval {score.low:.0%} to {score.high:.0%})"
+
+
+def coreference_of_many(
+    pair: Pair, items: Sequence[Item], *, seed: int = 0, progress: Progress | None = None, **reading: Unpack[Reading]
+) -> CoreferenceMany:
+    """Whom the pronouns of many sentences look at, in both models.
+
+    A sentence that the models can't read, or one of whose candidates the pronoun can't see, is counted and left out.
+
+    Args:
+        pair: the models. items: sentences, as :func:`attncompare.analyses.coreference_items.read_items` gives them.
+        seed: of the halves on which heads are chosen.
+        progress: called between layers, may raise to stop.
+        reading: as in :func:`attncompare.compare`; of one text, and its own attention.
+
+    Raises:
+        BadInput: no items, none that can be used, or a way of reading that has no place for them.
+    """
+    require_one_text(reading)
+    tell = progress or unheard
+    found: list[tuple[Item, Looks]] = []
+    left_out: Counter[str] = Counter()
+    about, example = About(), ""
+    for number, item in enumerate(items):
+        try:
+            question = prepare(pair, item.text, **reading)
+            mentions = [Mention(item.text[slice(*span)], *span) for span in (item.pronoun, *item.candidates)]
+            step = part(tell, f"sentence {number + 1} of {len(items)}", number, len(items))
+            seen = looks(pair, question, mentions[0], mentions[1:], step, kept=False)
+        except BadInput as error:
+            left_out["the models can't read it"] += 1
+            example = example or str(error)
+            continue
+        if not seen.visible.all():
+            left_out["the pronoun can't see a candidate"] += 1
+            continue
+        about = question.about
+        found.append((item, seen))
+    if not found:
+        why = "; ".join(left_out) or "there are none"
+        raise BadInput(f"None of the {len(items)} sentences can be used: {why}. {example}".rstrip())
+    return _counted(pair, found, dict(left_out), about, seed)
+
+
+def _counted(
+    pair: Pair, found: Sequence[tuple[Item, Looks]], left_out: dict[str, int], about: About, seed: int
+) -> CoreferenceMany:
+    items = tuple(item for item, _ in found)
+    heads: dict[SideName, np.ndarray] = {}
+    measures: dict[str, dict[SideName, np.ndarray]] = {"mean": {}, "mas": {}}
+    for side in SIDES:
+        scores = [getattr(seen, side) for _, seen in found]
+        heads[side] = frozen([choices(one)[item.correct] for item, one in zip(items, scores, strict=True)])
+        means = [np.nanmean(one, (1, 2)) for one in scores]
+        measures["mean"][side] = _right(items, means)
+        measures["mas"][side] = _right(items, [maximum_attention(one) for one in scores])
+    chosen: dict[SideName, tuple[str, ...]] = dict.fromkeys(SIDES, ())
+    layers = pair.stack("self").layers
+    first = halves([item.group for item in items], seed)
+    if first.any():
+        measures["held_out"] = {}
+        for side in SIDES:
+            credit, best = held_out(heads[side].reshape(len(items), -1), first)
+            measures["held_out"][side] = frozen(credit)
+            cells = [divmod(at, heads[side].shape[2]) for at in best]
+            chosen[side] = tuple(dict.fromkeys(head_name(layers[row], head) for row, head in cells))
+    starts = [-np.array(item.candidates)[:, 0] for item in items]
+    baselines = {"nearest": _right(items, _nearness(items)), "first": _right(items, starts)}
+    models: dict[SideName, CheckpointInfo] = {"base": pair.base.info, "tuned": pair.tuned.info}
+    return CoreferenceMany(models, about, items, left_out, layers, heads, measures, baselines, chosen, seed)
+
+
+def _right(items: Sequence[Item], scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Credits ``[item]`` of choosing by ``scores [candidate]``."""
+    return frozen([choices(np.asarray(one, float))[item.correct] for item, one in zip(items, scores, strict=True)])
+
+
+def _nearness(items: Sequence[Item]) -> list[np.ndarray]:
+    """Minus the characters between the pronoun and each candidate."""
+    return [
+        np.array([-max(item.pronoun[0] - end, start - item.pronoun[1]) for start, end in item.candidates])
+        for item in items
+    ]
+
+
+def require_one_text(reading: Reading) -> None:
+    """Raises BadInput for ways of reading in which a pronoun and its candidates need not be positions of one text."""
+    if reading.get("attention", "self") != "self":
+        raise BadInput(
+            "Coreference is asked of the attention that reads the text, so that a pronoun and its candidates are positions "
+            "of one text: leave attention at 'self'."
+        )
+    if reading.get("text_pair") is not None:
+        raise BadInput("Coreference is asked within one text: leave out text_pair, or put both texts into one.")
+
+
+_BUILT_IN: Cache[CoreferenceMany] = Cache(max_items=8)
+
+
+def built_in(pair: Pair, progress: Progress | None = None) -> CoreferenceMany:
+    """The sentences of :mod:`attncompare.analyses.winograd`, kept for the next question about the same pair.
+
+    Raises:
+        BadInput: the models can read none of them.
+    """
+    items = [sentence.item for sentence in SENTENCES]
+    return _BUILT_IN.get(pair.key, lambda: coreference_of_many(pair, items, progress=progress))
