@@ -5,6 +5,8 @@ from attncompare.plots.agreement import agreement, agreement_alt
 from attncompare.plots.attribution import attribution, attribution_alt
 from attncompare.plots.canvas import png, svg, webp
 from attncompare.plots.cells import heads_cell
+from attncompare.plots.coreference import coreference, coreference_alt
+from attncompare.plots.coreference_many import coreference_many, coreference_many_alt
 from attncompare.plots.erasure import erasure, erasure_alt
 from attncompare.plots.grid import heads, heads_alt
 from attncompare.plots.head import head, head_alt
@@ -29,6 +31,10 @@ __all__ = [
     "attribution_alt",
     "beside",
     "beside_alt",
+    "coreference",
+    "coreference_alt",
+    "coreference_many",
+    "coreference_many_alt",
     "erasure",
     "erasure_alt",
     "head",
