@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from attncompare.analyses.candidate_looks import Looks, looks
-from attncompare.analyses.coreference_items import Item
+from attncompare.analyses.coreference_items import Item, Items
 from attncompare.analyses.mentions import Mention
 from attncompare.analyses.verdict import listing
 from attncompare.analyses.winograd import SENTENCES
@@ -250,7 +250,12 @@ def _share(score: Score) -> str:
 
 
 def coreference_of_many(
-    pair: Pair, items: Sequence[Item], *, seed: int = 0, progress: Progress | None = None, **reading: Unpack[Reading]
+    pair: Pair,
+    items: Sequence[Item] | Items,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **reading: Unpack[Reading],
 ) -> CoreferenceMany:
     """Whom the pronouns of many sentences look at, in both models.
 
@@ -267,14 +272,16 @@ def coreference_of_many(
     """
     require_one_text(reading)
     tell = progress or unheard
+    read = items if isinstance(items, Items) else Items(tuple(items))
+    total = len(read.items)
     found: list[tuple[Item, Looks]] = []
-    left_out: Counter[str] = Counter()
+    left_out = Counter(read.left_out)
     about, example = About(), ""
-    for number, item in enumerate(items):
+    for number, item in enumerate(read.items):
         try:
             question = prepare(pair, item.text, **reading)
             mentions = [Mention(item.text[slice(*span)], *span) for span in (item.pronoun, *item.candidates)]
-            step = part(tell, f"sentence {number + 1} of {len(items)}", number, len(items))
+            step = part(tell, f"sentence {number + 1} of {total}", number, total)
             seen = looks(pair, question, mentions[0], mentions[1:], step, kept=False)
         except BadInput as error:
             left_out["the models can't read it"] += 1
@@ -287,7 +294,7 @@ def coreference_of_many(
         found.append((item, seen))
     if not found:
         why = "; ".join(left_out) or "there are none"
-        raise BadInput(f"None of the {len(items)} sentences can be used: {why}. {example}".rstrip())
+        raise BadInput(f"None of the {total} sentences can be used: {why}. {example}".rstrip())
     return _counted(pair, found, dict(left_out), about, seed)
 
 

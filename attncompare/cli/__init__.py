@@ -10,6 +10,7 @@ import typer
 
 from attncompare.cli.answers import ablation, attribution, erasure, patching
 from attncompare.cli.attention import compare, head, reach, value_zeroing
+from attncompare.cli.probes import coreference
 from attncompare.cli.report import report
 from attncompare.errors import AttnCompareError
 from attncompare.version import __version__
@@ -39,7 +40,7 @@ def _options(
     pass
 
 
-for _command in (compare, report, head, reach, value_zeroing, attribution, erasure, patching, ablation):
+for _command in (compare, report, head, reach, value_zeroing, attribution, erasure, patching, ablation, coreference):
     app.command()(_command)
 
 

@@ -31,3 +31,7 @@ class States:
     """:class:`~attncompare.analyses.patching.Patching`."""
     ablation: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.ablation.Ablation`."""
+    coreference: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.coreference.Coreference`."""
+    coreference_many: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.coreference_many.CoreferenceMany`."""

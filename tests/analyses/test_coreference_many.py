@@ -9,7 +9,7 @@ from scipy import stats
 
 import attncompare
 from attncompare.analyses.coreference import coreference
-from attncompare.analyses.coreference_items import OCCUPATIONS, Item, read_items
+from attncompare.analyses.coreference_items import OCCUPATIONS, Item, Items, read_items
 from attncompare.analyses.coreference_many import built_in, coreference_of_many
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.errors import BadInput
@@ -247,6 +247,8 @@ def test_what_can_t_be_counted_is_told(causal) -> None:
         "4 sentences count; left out: 1 (the pronoun can't see a candidate) and 1 (the models can't read it)."
         in found.answers
     )
+    read = coreference_of_many(causal, Items(tuple(fine), {"no other occupation": 2}))
+    assert "4 sentences count; left out: 2 (no other occupation)." in read.answers
     with pytest.raises(
         BadInput, match="None of the 2 sentences can be used: .*can't see a candidate.* is read as a part of"
     ):
