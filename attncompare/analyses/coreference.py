@@ -308,7 +308,7 @@ def _swapped(
     """The sentence with the words of both candidates exchanged; a continuation, which a pronoun can't see, is left out."""
     swapped, *places, others = exchanged(text, named[0].span, named[1].span, [pronoun.span])
     mentions = [Mention(swapped[slice(*span)], *span) for span in (others[0], *places)]
-    question = prepare(pair, swapped, progress=progress, **{**reading, "generate": None})  # type: ignore[arg-type]
+    question = prepare(pair, swapped, progress=progress, **{**reading, "generate": None})
     seen = looks(pair, question, mentions[0], mentions[1:], progress, kept=False)
     return Swap(swapped, frozen(seen.base), frozen(seen.tuned))
 

@@ -48,7 +48,7 @@ def _mean(found: "Coreference") -> str:
     given = {side: _against(found, values) for side, values in sides.items()}
     uniform = listing([f"{100 * found.uniform_mean[at]:.1f}%" for at in found.seen])
     name = found.pronoun.name
-    if tops["base"] is tops["tuned"] is not None:
+    if tops["base"] is not None and tops["base"] is tops["tuned"]:
         lead = f"{name} looks most at {tops['base'].name} in both models"
     else:
         lead = f"{name} looks most at {_called(tops['base'])} in base and at {_called(tops['tuned'])} in tuned"

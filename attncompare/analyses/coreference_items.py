@@ -154,18 +154,17 @@ def read_winogender(path: Path) -> Items:
     return _read(path, lines, _schema, "occupation.participant.answer.gender.txt, a tab and a sentence")
 
 
-def _schema(line: str, _: int) -> Item:
+def _schema(line: str, number: int) -> Item:
     name, text = line.split("\t")
-    occupation, participant, answer, gender, _ = name.split(".")
-    if answer not in ("0", "1") or gender not in GENDERS:
+    occupation, participant, answer, gender, end = name.split(".")
+    if end != "txt" or answer not in ("0", "1") or gender not in GENDERS:
         raise ValueError
     pronouns = [span for word in GENDERS[gender] for span in _whole(text, word)]
     first, second = _whole(text, occupation), _whole(text, participant)
     if len(pronouns) != 1 or not first or not second:
         raise _NoQuestion("a word of its id is not in the sentence once")
     labels = (("gender", gender), ("participant", "someone" if participant == "someone" else "named"))
-    group = f"{occupation}.{participant}" if participant != "someone" else f"{occupation}.someone"
-    return Item(text, pronouns[0], (first[0], second[0]), int(answer), group, labels)
+    return Item(text, pronouns[0], (first[0], second[0]), int(answer), occupation, labels)
 
 
 def read_gap(path: Path) -> Items:
@@ -180,7 +179,7 @@ def read_gap(path: Path) -> Items:
     return _read(path, lines, _snippet, "11 columns whose offsets find their words")
 
 
-def _snippet(line: str, _: int) -> Item:
+def _snippet(line: str, number: int) -> Item:
     cells = dict(zip(GAP_COLUMNS, line.split("\t"), strict=True))
     text, spans = cells["Text"], []
     for name in ("Pronoun", "A", "B"):

@@ -7,7 +7,6 @@ from matplotlib.patches import Rectangle
 
 from attncompare.analyses.coreference import Coreference
 from attncompare.attention import head_name
-from attncompare.models.readout import SideName
 from attncompare.plots.canvas import BODY, DPI, LINE, PAD, box, card, footer, lines, room, style, write
 from attncompare.plots.cells import holes
 from attncompare.plots.colors import BANDS, BASE, INK, MUTED, TUNED, text_on, top
@@ -18,7 +17,7 @@ from attncompare.plots.panels import Panel, draw_row, panel_row, signed_panel
 from attncompare.plots.scope import scope
 from attncompare.plots.wording import signed
 
-_COLORS: dict[SideName, str] = {"base": BASE, "tuned": TUNED}
+_COLORS: dict[str, str] = {"base": BASE, "tuned": TUNED}
 _NAME = 9.0  # longest candidate, in ems
 _BAR, _PITCH = 22, 62  # thickness of a bar; from one candidate to the next
 _LENGTH, _NUMBERS, _GAP = 420, 240, 60  # of the longest bar; room behind it; to the bars of the swap
@@ -102,13 +101,13 @@ def _title(found: Coreference) -> str:
     return f"Whom does ‘{_short(found.pronoun.text)}’ look at: {', '.join(names[:-1])} or {names[-1]}?"
 
 
-def _panel(found: Coreference, side: SideName) -> Panel:
+def _panel(found: Coreference, side: str) -> Panel:
     preference = found.preference(side) if len(found.seen) > 1 else np.full(found.base.shape[1:], np.nan)
     meaning = f"← {_other(found)}  ·  {_first(found)} →"
     return signed_panel(side, _counts(found, side), _COLORS[side], preference, meaning, far=1.0)
 
 
-def _counts(found: Coreference, side: SideName) -> str:
+def _counts(found: Coreference, side: str) -> str:
     if len(found.seen) < 2:
         return "fewer than two candidates are visible"
     counts = (found.choice(side) == 1).sum((1, 2))

@@ -16,7 +16,12 @@ from attncompare.analyses.coreference_many import built_in
 from attncompare.analyses.mentions import exchanged, find
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.errors import BadInput
+from attncompare.models.generation import Generation
+from tests.analyses.test_stacks import of_config
 from tests.conftest import CONFIGS, WORDS, draw_weights, save_tiny, tiny_pair, tiny_tokenizer
+from tests.families.configs import tiny_config
+from tests.models.readers import VOCABULARY
+from tests.ui.kinds import save_kind
 
 TEXT = "w3 w10 w17 w24 w31 w38 w45 w52 w4 w11 w18 w25 w32"
 ASKED = ("w45 w52", ["w17 w24", "w31", "w4 w11 w18"])
@@ -352,3 +357,62 @@ def test_progress_is_told_and_may_stop(embedded_pair) -> None:
 
     with pytest.raises(InterruptedError):
         coreference(embedded_pair, TROPHY, "it", ["trophy", "suitcase"], progress=stop)
+
+
+CHAT = "The film bored the critic because it was long."
+
+
+def places(result: attncompare.Comparison, word: str, offset: int = 0) -> list[int]:
+    """Where a word of :data:`CHAT` stands among what was compared; ``offset`` is how far into the text that is read."""
+    start = CHAT.index(f" {word} ") + 1 + offset
+    spans = [(at, one) for at, one in enumerate(result.tokens) if one.start is not None]
+    return [at for at, one in spans if start < one.end and one.start < start + len(word) and one.text.strip()]
+
+
+@pytest.mark.parametrize("kind", ["lora", "full", "decoder", "t5", "tokenizers"])
+def test_every_kind_of_pair_is_asked_by_the_rows_of_its_own_words(tmp_path, kind) -> None:
+    """Chat templates, continuations, words of many bytes, two tokenizers, and an encoder under a decoder."""
+    made = save_kind(kind, tmp_path)
+    reading = {name: value for name, value in made.reading.items() if name in ("chat", "level")}
+    if "generate" in made.reading:
+        reading["generate"] = Generation(**made.reading["generate"])
+    pair = attncompare.load_pair(made.base or None, made.tuned, device="cpu")
+    found = coreference(pair, CHAT, "it", ["film", "critic"], **reading)
+    assert found.about.level == made.level
+    result = attncompare.compare(pair, CHAT, **reading)
+    offset = 0 if "chat" not in reading else len("<|user|>")
+
+    queries, keys = places(result, "it", offset), [places(result, word, offset) for word in ("film", "critic")]
+    assert min(map(len, (queries, *keys))) > 0
+    for layer, head in ((result.layers[0], 0), (result.layers[-1], 1)):
+        maps, row = result.head(layer, head), found.layers.index(layer)
+        for side in ("base", "tuned"):
+            for number, columns in enumerate(keys):
+                given = np.mean([sum(getattr(maps, side)[query, key] for key in columns) for query in queries])
+                assert found.scores(side)[number, row, head] == pytest.approx(given, abs=1e-5)
+    assert found.swap is not None
+    assert found.swap.text == "The critic bored the film because it was long."
+
+
+def test_windows_hide_candidates_in_some_layers_and_a_logit_sink_is_one_more_key() -> None:
+    config = tiny_config("gpt_oss")
+    config.vocab_size = VOCABULARY
+    pair = of_config(config)
+    found = coreference(pair, CHAT, "it", ["film", "critic"])
+    result = attncompare.compare(pair, CHAT)
+    queries, keys = places(result, "it"), places(result, "film")
+    hidden = np.isnan(found.base[0]).all(1)
+    assert set(hidden) == {True, False}  # every second layer has a window of 8
+    assert found.candidates[0].visible
+    for row, layer in enumerate(result.layers):
+        seen = ~np.isnan(result.head(layer, 0).base[queries])  # the last key is the logit sink
+        shares = [seen[at, keys].sum() / seen[at].sum() for at in range(len(queries))]
+        assert hidden[row] == (not any(shares))
+        if not hidden[row]:
+            assert found.uniform[0, row] == pytest.approx(np.mean(shares))
+            given = np.nansum(result.head(layer, 1).tuned[queries][:, keys], 1).mean()
+            assert found.tuned[0, row, 1] == pytest.approx(given, abs=1e-5)
+    assert np.isnan(found.uniform[0][hidden]).all()
+    assert np.isnan(found.choice("base")[:, hidden]).all()
+    assert (found.choice("base")[:, ~hidden].sum(0) == 1).all()
+    assert found.mean("base")[0] == pytest.approx(found.base[0][~hidden].mean(), rel=1e-5)
