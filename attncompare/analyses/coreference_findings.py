@@ -1,6 +1,6 @@
 """What a pronoun's looks say, in sentences: each a finding with its numbers, the last one what it does not mean."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from attncompare.models.readout import SideName
 
 if TYPE_CHECKING:
     from attncompare.analyses.coreference import Candidate, Coreference
+
+SIDES: tuple[SideName, ...] = get_args(SideName)
 
 NAMED = 3
 """Heads that are named of those that changed."""
@@ -43,16 +45,15 @@ def _hidden(found: "Coreference") -> list[str]:
 
 
 def _mean(found: "Coreference") -> str:
-    sides = {side: found.mean(side) for side in ("base", "tuned")}
-    tops = {side: _top(found, values) for side, values in sides.items()}
-    given = {side: _against(found, values) for side, values in sides.items()}
-    uniform = listing([f"{100 * found.uniform_mean[at]:.1f}%" for at in found.seen])
-    name = found.pronoun.name
-    if tops["base"] is not None and tops["base"] is tops["tuned"]:
-        lead = f"{name} looks most at {tops['base'].name} in both models"
-    else:
-        lead = f"{name} looks most at {_called(tops['base'])} in base and at {_called(tops['tuned'])} in tuned"
-    return f"{lead}, mean over heads: {given['base']} in base, {given['tuned']} in tuned; uniform attention gives {uniform}."
+    base, tuned = found.mean("base"), found.mean("tuned")
+    tops = _top(found, base), _top(found, tuned)
+    where = f"{_called(tops[0])} in base and at {_called(tops[1])} in tuned"
+    if tops[0] is not None and tops[0] is tops[1]:
+        where = f"{tops[0].name} in both models"
+    given = [
+        f"{found.candidates[at].name} gets {base[at]:.1%} in base and {tuned[at]:.1%} in tuned" for at in found.seen
+    ]
+    return f"{found.pronoun.name} looks most at {where}: {', '.join(given)}, mean over heads."
 
 
 def _top(found: "Coreference", values: np.ndarray) -> "Candidate | None":
@@ -65,17 +66,16 @@ def _called(candidate: "Candidate | None") -> str:
     return "several alike" if candidate is None else candidate.name
 
 
-def _against(found: "Coreference", values: np.ndarray) -> str:
-    """``4.1% to ‘trophy’ and 3.0% to ‘suitcase’``."""
-    return listing([f"{100 * values[at]:.1f}% to {found.candidates[at].name}" for at in found.seen])
-
-
 def _mas(found: "Coreference") -> str:
     base, tuned = found.mas("base"), found.mas("tuned")
     told = [f"{found.candidates[at].name} {base[at]:.0%} in base and {tuned[at]:.0%} in tuned" for at in found.seen]
     if len(told) == 2:
         told = [f"{told[0]}, {found.candidates[found.seen[1]].name} the rest"]
-    return f"The maximum attention score (MAS), where a head counts only its favourite, gives {'; '.join(told)}."
+    uniform = listing([f"{found.uniform_mean[at]:.1%}" for at in found.seen])
+    return (
+        f"Uniform attention would give {uniform}. The maximum attention score (MAS), where a head counts only its "
+        f"favourite, gives {'; '.join(told)}."
+    )
 
 
 def _heads(found: "Coreference") -> str:
@@ -99,7 +99,7 @@ def _correct(found: "Coreference") -> list[str]:
     candidate = found.candidates[found.correct]
     if not candidate.visible:
         return [f"The right one is {candidate.name}, which is not visible."]
-    right = [side for side in ("base", "tuned") if _top(found, found.mas(side)) is candidate]
+    right = [side for side in SIDES if _top(found, found.mas(side)) is candidate]
     where = {0: "by neither model", 1: f"by the {right[0]} model alone" if right else "", 2: "by both models"}[
         len(right)
     ]
@@ -148,11 +148,12 @@ def _followed(found: "Coreference", side: SideName, row: int, head: int) -> str:
 def _swap(found: "Coreference") -> list[str]:
     if found.swap is None:
         return []
-    told = []
-    for side in ("base", "tuned"):
-        word, place = (int(cells.sum()) for cells in found.follows(side))
-        told.append(f"{word} heads follow the word and {place} keep to the place in {side}")
-    return [f"With the two words exchanged in the sentence, {' and '.join(told)}."]
+    counts = {side: [int(cells.sum()) for cells in found.follows(side)] for side in SIDES}
+    (word, place), (tuned_word, tuned_place) = counts["base"], counts["tuned"]
+    return [
+        f"With the two words exchanged in the sentence, {word} heads follow the word and {place} keep to the place in base, "
+        f"{tuned_word} and {tuned_place} in tuned."
+    ]
 
 
 def _name(found: "Coreference", at: int) -> str:

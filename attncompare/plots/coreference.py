@@ -60,7 +60,7 @@ def coreference_alt(found: Coreference) -> str:
     said = [
         f"Two grids of {layers} layers by {heads} {about.of('heads')}, base and tuned: whether "
         f"‘{_short(found.pronoun.text)}’ looks more at {_first(found)} or at {_other(found)}, in "
-        f"“{readable(found.source.text, 60)}”."
+        f"the sentence “{readable(found.source.text, 60)}”"
     ]
     if len(found.seen) > 1:
         for side in _COLORS:

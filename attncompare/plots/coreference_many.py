@@ -133,7 +133,9 @@ def _below(found: CoreferenceMany) -> str:
 
 
 def _legend(found: CoreferenceMany) -> str:
-    said = [f"Bars: 95% intervals (Wilson). Dashed: guessing, {found.chance:.0%}. Circles: base, diamonds: tuned."]
+    said = [
+        f"Bars: 95% intervals (Wilson), sentences taken for independent. Dashed: guessing, {found.chance:.0%}. Circles: base, diamonds: tuned."
+    ]
     if found.chosen["base"]:
         heads = "; ".join(f"{', '.join(found.chosen[side])} in {side}" for side in SIDES)
         said.append(f"Chosen on one half and scored on the other: {heads}.")

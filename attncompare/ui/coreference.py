@@ -129,6 +129,7 @@ def _fields() -> list[gr.Textbox]:
         first.text,
         label="Sentence",
         info="Empty: the text that was compared.",
+        lines=2,
         max_lines=4,
         elem_id="coreference-text",
     )

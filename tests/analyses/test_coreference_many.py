@@ -187,7 +187,13 @@ def test_scores_have_scipys_intervals_and_tests(many) -> None:
     written = many.to_dict()["measures"]["held_out"]["mcnemar"]
     more, less = written["tuned_righter"], written["base_righter"]
     assert written["p"] == pytest.approx(stats.binomtest(more, more + less).pvalue)
-    assert f"they differ on {more + less}" in many.answers[2]
+    assert f"other half, {more} righter in tuned and {less} in base (p = {written['p']:.2g})" in many.answers[3]
+    score = many.score("mas", "base")
+    assert (
+        f"{score.share:.0%} of 24 sentences in base (95% interval {score.low:.0%} to {score.high:.0%})"
+        in many.answers[0]
+    )
+    assert " and ".join(many.chosen["tuned"]) in many.answers[2]
 
 
 def test_baselines_know_no_model(many, tmp_path) -> None:
@@ -262,7 +268,7 @@ def test_one_group_has_no_halves(embedded_pair) -> None:
     assert set(found.measures) == {"mean", "mas"}
     assert found.chosen == {"base": (), "tuned": ()}
     assert json.dumps(found.to_dict(), allow_nan=False)
-    assert not any("other half" in sentence for sentence in found.answers)
+    assert not any("one half" in sentence for sentence in found.answers)
 
 
 def test_progress_names_the_sentence_and_may_stop(embedded_pair) -> None:
