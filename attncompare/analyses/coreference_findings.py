@@ -1,17 +1,16 @@
 """What a pronoun's looks say, in sentences: each a finding with its numbers, the last one what it does not mean."""
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attncompare.analyses.coreference_accuracy import SIDES
 from attncompare.analyses.verdict import listing
 from attncompare.attention import head_name
 from attncompare.models.readout import SideName
 
 if TYPE_CHECKING:
-    from attncompare.analyses.coreference import Candidate, Coreference
-
-SIDES: tuple[SideName, ...] = get_args(SideName)
+    from attncompare.analyses.coreference_record import Candidate, Coreference
 
 NAMED = 3
 """Heads that are named of those that changed."""

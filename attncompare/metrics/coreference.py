@@ -14,7 +14,7 @@ import numpy as np
 def candidate_scores(rows: np.ndarray, keys: Sequence[Sequence[int]]) -> np.ndarray:
     """What the pronoun gives each candidate: mean over the pronoun's queries of the sum over the candidate's keys.
 
-    The convention of Clark et al. 2019 (What does BERT look at?, section 4.1) for words of several pieces.
+    The convention of Clark et al. 2019 (What does BERT look at?) for words of several pieces.
 
     Args:
         rows: ``[head, query, key]``, the rows of the pronoun's pieces alone. keys: each candidate's keys.

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from attncompare.analyses.coreference import Coreference
+from attncompare.analyses.coreference_record import Coreference
 from attncompare.attention import head_name
 from attncompare.plots.canvas import BODY, DPI, LINE, PAD, box, card, footer, lines, room, style, write
 from attncompare.plots.cells import holes

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attncompare.analyses.coreference_many import BASELINES, MEASURES, SIDES, CoreferenceMany, Score
+from attncompare.analyses.coreference_accuracy import BASELINES, MEASURES, SIDES, CoreferenceMany, Score
 from attncompare.attention import head_name
 from attncompare.plots.canvas import BODY, DPI, LINE, PAD, box, card, footer, lines, style, write
 from attncompare.plots.colors import BASE, INK, LINE_COLOR, MUTED, TUNED
@@ -133,9 +133,8 @@ def _below(found: CoreferenceMany) -> str:
 
 
 def _legend(found: CoreferenceMany) -> str:
-    said = [
-        f"Bars: 95% intervals (Wilson), sentences taken for independent. Dashed: guessing, {found.chance:.0%}. Circles: base, diamonds: tuned."
-    ]
+    said = ["Bars: 95% intervals (Wilson), sentences taken for independent. Circles: base, diamonds: tuned."]
+    said.append(f"Dashed: guessing, {found.chance:.0%}.")
     if found.chosen["base"]:
         heads = "; ".join(f"{', '.join(found.chosen[side])} in {side}" for side in SIDES)
         said.append(f"Chosen on one half and scored on the other: {heads}.")

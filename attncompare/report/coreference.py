@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from attncompare.analyses.coreference import Coreference
-from attncompare.analyses.coreference_many import BASELINES, MEASURES, SIDES, CoreferenceMany, Score
+from attncompare.analyses.coreference_accuracy import BASELINES, MEASURES, SIDES, CoreferenceMany, Score
+from attncompare.analyses.coreference_record import Coreference
 from attncompare.analyses.verdict import printable
 from attncompare.attention import head_name
 from attncompare.report.tables import Cell, percent, table_html

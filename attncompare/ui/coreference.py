@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from attncompare import plots
-from attncompare.analyses.coreference import Coreference
-from attncompare.analyses.coreference_many import CoreferenceMany
+from attncompare.analyses.coreference_accuracy import CoreferenceMany
+from attncompare.analyses.coreference_record import Coreference
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.models.checkpoint import LocalRule
 from attncompare.report import coreference as numbers

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attncompare.analyses.coreference import Coreference, coreference
+from attncompare.analyses.coreference import coreference
+from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_items import Format, read_items
-from attncompare.analyses.coreference_many import CoreferenceMany, built_in, coreference_of_many
+from attncompare.analyses.coreference_many import built_in, coreference_of_many
+from attncompare.analyses.coreference_record import Coreference
 from attncompare.analyses.mentions import Wanted
 from attncompare.attention import Progress
 from attncompare.errors import BadInput

@@ -32,6 +32,6 @@ class States:
     ablation: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.ablation.Ablation`."""
     coreference: gr.State = field(default_factory=gr.State)
-    """:class:`~attncompare.analyses.coreference.Coreference`."""
+    """:class:`~attncompare.analyses.coreference_record.Coreference`."""
     coreference_many: gr.State = field(default_factory=gr.State)
-    """:class:`~attncompare.analyses.coreference_many.CoreferenceMany`."""
+    """:class:`~attncompare.analyses.coreference_accuracy.CoreferenceMany`."""

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from attncompare.analyses.coreference import Candidate, Coreference, Swap
+from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_items import Item
-from attncompare.analyses.coreference_many import CoreferenceMany
+from attncompare.analyses.coreference_record import Candidate, Coreference, Swap
 from attncompare.analyses.mentions import Mention
 from attncompare.attention import About, frozen
 from tests.plots.records import checkpoint, tokens
