@@ -99,7 +99,7 @@ def _axes(figure: Figure, found: CoreferenceMany, x: float, y: float, width: flo
     ticks = np.arange(0, 1.01, 0.25)
     axes.set_xticks(ticks, [f"{tick:.0%}" for tick in ticks], **style(color=MUTED))
     axes.tick_params(length=0, pad=5)
-    axes.vlines(ticks, 0, height, colors=LINE_COLOR, linewidth=0.6, zorder=0)
+    axes.vlines(ticks, 0, height, colors=LINE_COLOR, linewidth=0.6, zorder=0, clip_on=False)
     chance = axes.vlines(found.chance, 0, height, colors=INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
     chance.set_gid("chance")
     return axes
@@ -111,7 +111,8 @@ def _draw(axes: Axes, row: _Row, y: float) -> None:
         return
     if row.side:
         axes.hlines(y, score.low, score.high, colors=color, linewidth=2.4, zorder=2).set_gid(f"{row.side} {row.name}")
-    axes.plot([score.share], [y], _MARKS[row.side], color=color, markersize=6, zorder=3, gid=f"{row.side} {row.name}")
+    mark = axes.plot([score.share], [y], _MARKS[row.side], color=color, markersize=6, zorder=3, clip_on=False)
+    mark[0].set_gid(f"{row.side} {row.name}")
 
 
 def _said(row: _Row) -> str:
