@@ -162,8 +162,8 @@ class CoreferenceMany:
     def _baselines(self) -> str:
         nearest, first = (Score.of(self.baselines[name]) for name in BASELINES)
         return (
-            f"Without any model the nearest candidate is right in {nearest.share:.0%}, the first in {first.share:.0%}: so often "
-            "is right what keeps to a place and resolves nothing."
+            f"Without any model the nearest candidate is right in {nearest.share:.0%}, the first in {first.share:.0%}: so "
+            "often is right what keeps to a place and resolves nothing."
         )
 
     def _groups(self) -> list[str]:
