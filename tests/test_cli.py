@@ -363,6 +363,7 @@ def test_patterns_refuses_a_threshold_that_is_none(monkeypatch, tmp_path, capsys
         ("report", {"--measure"}),
         ("reach", set()),
         ("patterns", {"--threshold"}),
+        ("coreference", {"--pronoun", "--candidate", "--correct", "--file", "--format", "--occupations"}),
         ("bias", {"--groups", "--file", "--answer", "--against"}),
         ("value-zeroing", set()),
         ("attribution", {"--method", "--answer", "--against", "--baseline", "--erasing", "--overlay"}),
@@ -383,6 +384,6 @@ def test_help_of_a_real_process_says_what_it_is_for() -> None:
     command = [sys.executable, "-m", "attncompare", "--help"]
     env = os.environ | {"TERM": "dumb", "COLUMNS": "200"}
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=env).stdout
-    of_attention = ("compare", "report", "head", "reach", "patterns", "bias", "value-zeroing")
+    of_attention = ("compare", "report", "head", "reach", "patterns", "coreference", "bias", "value-zeroing")
     for word in (*of_attention, "attribution", "erasure", "patching", "ablation", "--version", "embedded pair"):
         assert word in shown

@@ -10,7 +10,7 @@ import typer
 
 from attncompare.cli.answers import ablation, attribution, erasure, patching
 from attncompare.cli.attention import compare, head, reach, value_zeroing
-from attncompare.cli.probes import bias, patterns
+from attncompare.cli.probes import bias, coreference, patterns
 from attncompare.cli.report import report
 from attncompare.errors import AttnCompareError
 from attncompare.version import __version__
@@ -41,7 +41,7 @@ def _options(
 
 
 for _command in (
-    compare, report, head, reach, patterns, bias, value_zeroing, attribution, erasure, patching, ablation,
+    compare, report, head, reach, patterns, coreference, bias, value_zeroing, attribution, erasure, patching, ablation,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -8,6 +8,8 @@ from attncompare.plots.bias_many import bias_many, bias_many_alt
 from attncompare.plots.canvas import png, svg, webp
 from attncompare.plots.cells import heads_cell
 from attncompare.plots.class_examples import class_examples, class_examples_alt
+from attncompare.plots.coreference import coreference, coreference_alt
+from attncompare.plots.coreference_many import coreference_many, coreference_many_alt
 from attncompare.plots.erasure import erasure, erasure_alt
 from attncompare.plots.grid import heads, heads_alt
 from attncompare.plots.head import head, head_alt
@@ -39,6 +41,10 @@ __all__ = [
     "bias_many_alt",
     "class_examples",
     "class_examples_alt",
+    "coreference",
+    "coreference_alt",
+    "coreference_many",
+    "coreference_many_alt",
     "erasure",
     "erasure_alt",
     "head",

@@ -7,12 +7,14 @@ import gradio as gr
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.bias import bias_part
 from attncompare.ui.classes import classes_part
+from attncompare.ui.coreference import coreference_part
 from attncompare.ui.questions import Answer
 from attncompare.ui.states import States
 from attncompare.ui.theme import DRAWING, OPENED, UNSEEN
 
 WAITING = """<div class="waiting"><p>Press Compare. Then this tab answers, each when you ask it:</p><ul>
 <li><b>Which pattern is each head</b>, before and after?</li>
+<li><b>Whom does a pronoun look at</b>, and does it stay with the word when words change places? (coreference)</li>
 <li><b>Which groups of words</b> do the heads look at, and what does the answer make of them? (bias)</li></ul></div>"""
 
 ABOUT = """<div class="tab-intro"><h2>Probes</h2>
@@ -34,5 +36,6 @@ def probes_tab(states: States, local: LocalRule) -> None:
         with gr.Column(elem_classes=UNSEEN) as content:
             gr.HTML(ABOUT)
             classes_part(states, local)
+            coreference_part(states, local)
             bias_part(states, local)
     states.settled.change(start, states.settled, [waiting, content], **DRAWING)

@@ -35,3 +35,7 @@ class States:
     """:class:`~attncompare.analyses.ablation.Ablation`."""
     bias: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.bias_record.Bias`."""
+    coreference: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.coreference_record.Coreference`."""
+    coreference_many: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.coreference_accuracy.CoreferenceMany`."""

@@ -30,7 +30,7 @@ def test_there_are_these_endpoints_and_no_other(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
     of_attention = {"/compare", "/head", "/rollout", "/reach", "/noise", "/value_zeroing"}
     of_answers = {"/attribution", "/erasure", "/patching", "/ablation"}
-    probes = {"/patterns", "/bias"}
+    probes = {"/patterns", "/coreference", "/bias"}
     assert set(described["named_endpoints"]) == of_attention | of_answers | probes
     assert not described["unnamed_endpoints"]
 
@@ -44,6 +44,7 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
         "/rollout": ["base", "tuned", "text", "token", "reading", "layers"],
         "/reach": ["base", "tuned", "text", "reading"],
         "/patterns": ["base", "tuned", "text", "thresholds", "reading"],
+        "/coreference": ["base", "tuned", "text", "pronoun", "candidates", "correct", "reading"],
         "/bias": ["base", "tuned", "text", "groups", "answer", "against", "reading"],
         "/noise": ["base", "tuned", "text", "draws", "seed", "replicates", "reading"],
         "/value_zeroing": ["base", "tuned", "text", "reading"],
