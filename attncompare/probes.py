@@ -9,9 +9,11 @@ from attncompare.analyses.bias import bias
 from attncompare.analyses.bias_many import bias_of_many
 from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import Bias
-from attncompare.analyses.coreference import Coreference, coreference
+from attncompare.analyses.coreference import coreference
+from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_items import read_items
-from attncompare.analyses.coreference_many import CoreferenceMany, coreference_of_many
+from attncompare.analyses.coreference_many import coreference_of_many
+from attncompare.analyses.coreference_record import Coreference
 from attncompare.analyses.pattern_classes import PatternClasses
 from attncompare.analyses.pattern_classes import pattern_classes as patterns
 from attncompare.metrics.pattern_rules import Thresholds
