@@ -5,17 +5,24 @@ Gradio finds a request by its annotation, so this module must not postpone their
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import gradio as gr
 
 from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.coreference_record import Coreference
+from attncompare.analyses.mentions import find
+from attncompare.analyses.winograd import SENTENCES
+from attncompare.analyses.word_groups import DEFAULT
+from attncompare.errors import BadInput
+from attncompare.models.reading import Reading
 from attncompare.models.readout import Readout
 from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import script
 from attncompare.ui.link import head_of
-from attncompare.ui.questions import Answer
+from attncompare.ui.questions import Answer, Question
 from attncompare.ui.snippets import ANALYSES, Call, client, curl, javascript, python
 from attncompare.ui.states import States
 from attncompare.ui.theme import OPENED, PRIVATE, UNSEEN
@@ -57,16 +64,56 @@ def options(analysis: str, answer: Answer, head: str, records: Mapping[str, Any]
         layer, number = head_of(head) or answer.first
         return {"layer": layer, "head": number}
     record = records.get(analysis)
+    if analysis == "coreference":
+        return _meant(record)
     if record is None:
         return {}
     if analysis == "noise":
         others = list(record.replicates.ids[1:]) if record.replicates else []
         return {"draws": len(record.draws)} | ({"replicates": others} if others else {})
+    if analysis == "bias":
+        return (
+            {} if record.groups == DEFAULT else {"groups": {name: list(words) for name, words in record.groups.items()}}
+        )
     if analysis == "patterns":
         changed = record.thresholds.changed()
         return {"thresholds": changed} if changed else {}
     how = {"attribution": "method", "erasure": "erasing", "patching": "what", "ablation": "how"}[analysis]
     return {how: getattr(record, how)} | _wanted(record.readout, answer.comparison)
+
+
+def asked(analysis: str, answer: Answer, records: Mapping[str, Any]) -> Question:
+    """The question that an analysis was asked: of some probes about another text, or read in another way."""
+    record = records.get(analysis)
+    if analysis not in ("coreference", "bias"):
+        return answer.question
+    text = record.source.text if record is not None else answer.question.text
+    if analysis == "coreference" and record is None:
+        text = SENTENCES[0].text
+    other = text != answer.question.text
+    gone = {"generate", "level"} if analysis == "bias" else set()
+    gone |= {"text_pair", "target"} if other else set()
+    kept = {name: value for name, value in answer.question.reading.items() if name not in gone}
+    return replace(answer.question, text=text, reading=Reading(**kept))  # type: ignore[typeddict-item]
+
+
+def _meant(record: Coreference | None) -> dict[str, Any]:
+    """The pronoun and its candidates; those of the first built-in sentence where none was looked at."""
+    if record is None:
+        return {"pronoun": SENTENCES[0].pronoun, "candidates": list(SENTENCES[0].candidates)}
+
+    def named(words: str, start: int, end: int) -> Any:
+        """The words, or where they stand if words alone would not find them."""
+        try:
+            return words if find(record.source.text, words, "word").span == (start, end) else [start, end]
+        except BadInput:
+            return [start, end]
+
+    pronoun = record.pronoun
+    return {
+        "pronoun": named(pronoun.text, pronoun.start, pronoun.end),
+        "candidates": [named(one.text, one.start, one.end) for one in record.candidates],
+    }
 
 
 def _wanted(readout: Readout, comparison: Comparison) -> dict[str, Any]:
@@ -103,10 +150,12 @@ def show(
         records = dict(zip(RECORDS, found, strict=True))
         chosen = analysis if analysis in ANALYSES else "compare"
         where = address(request.headers, str(request.request.base_url)) if request else ""
-        return chosen, codes(Call(answer.question, chosen, options(chosen, answer, head, records)), where)
+        return chosen, codes(
+            Call(asked(chosen, answer, records), chosen, options(chosen, answer, head, records)), where
+        )
 
 
-RECORDS = ("patterns", "noise", "attribution", "erasure", "patching", "ablation")
+RECORDS = ("patterns", "coreference", "bias", "noise", "attribution", "erasure", "patching", "ablation")
 
 
 def code_tab(states: States) -> None:

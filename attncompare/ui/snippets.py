@@ -19,6 +19,7 @@ ANALYSES: dict[str, tuple[str, str, str]] = {
     "rollout": ("Rollout", "rollout", "rollout"),
     "reach": ("How far heads look", "reach", "reach"),
     "patterns": ("Patterns", "probes.patterns", "pattern_classes"),
+    "coreference": ("Whom a pronoun looks at", "probes.coreference", "coreference"),
     "bias": ("Groups of words", "probes.bias", "bias"),
     "noise": ("The yardstick", "noise", "noise"),
     "attribution": ("Attribution", "attribution", "attribution"),

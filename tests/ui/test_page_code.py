@@ -17,9 +17,10 @@ import pytest
 from gradio_client import Client
 
 import attncompare
-from attncompare import Pair
+from attncompare import Pair, probes
+from attncompare.analyses.winograd import SENTENCES
 from attncompare.models.generation import Generation
-from attncompare.ui.code import RECORDS, address, codes, options, show
+from attncompare.ui.code import RECORDS, address, asked, codes, options, show
 from attncompare.ui.questions import Answer, question
 from attncompare.ui.snippets import ANALYSES, Call, client, curl, javascript, python
 from tests.ui.conftest import NEGATION, Served
@@ -53,13 +54,15 @@ def payload_of(code: str) -> tuple[str, dict[str, Any]]:
     return json.loads(found[1]), json.loads(found[2])
 
 
-@pytest.mark.parametrize("analysis", ["compare", "head", "rollout", "reach", "patterns"])
+@pytest.mark.parametrize("analysis", ["compare", "head", "rollout", "reach", "patterns", "coreference", "bias"])
 def test_python_runs_as_it_stands(
     analysis: str, answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = Call(answer.question, analysis, options(analysis, answer, "L2.H5", NOTHING))
+    call = Call(asked(analysis, answer, NOTHING), analysis, options(analysis, answer, "L2.H5", NOTHING))
+    if analysis == "bias":  # the example has none of the usual words
+        call = Call(call.asked, analysis, {"groups": {"judging": ["good", "dull"]}})
     names, printed = run(python(call), tmp_path, monkeypatch)
-    assert names["text"] == NEGATION
+    assert names["text"] == (SENTENCES[0].text if analysis == "coreference" else NEGATION)
     assert printed.strip() == str(names["found"].frame()).strip()
     (picture,) = tmp_path.glob("*.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -169,3 +172,28 @@ def test_the_address_is_what_the_visitor_sees(monkeypatch: pytest.MonkeyPatch) -
     assert address({}, "http://10.0.0.1/") == "https://org-name.hf.space/"
     request = SimpleNamespace(headers={}, request=SimpleNamespace(base_url="http://h/"))
     assert request.request.base_url == "http://h/"
+
+
+def test_a_probe_of_another_text_is_written_down_as_it_was_asked(answer: Answer, embedded_pair: Pair) -> None:
+    text = "We found that it rained when it was too large for the box, so the vase was sold."
+    found = probes.coreference(embedded_pair, text, "it@2", ["vase", "box"])
+    records = NOTHING | {"coreference": found}
+    call = Call(asked("coreference", answer, records), "coreference", options("coreference", answer, "", records))
+    start = text.index("it was too")
+    assert call.payload == {
+        "base": "", "tuned": "", "text": text, "pronoun": [start, start + 2], "candidates": ["vase", "box"],
+    }  # fmt: skip
+    again = probes.coreference(embedded_pair, text, call.options["pronoun"], call.options["candidates"])
+    assert again.to_dict() == found.to_dict()
+
+
+def test_thresholds_and_groups_that_are_not_the_usual_ones_are_written_down(
+    answer: Answer, embedded_pair: Pair
+) -> None:
+    found = probes.patterns(embedded_pair, NEGATION, thresholds=probes.Thresholds(diagonal=0.3))
+    how = options("patterns", answer, "", NOTHING | {"patterns": found})
+    assert how == {"thresholds": {"diagonal": 0.3}}
+    assert "thresholds=attncompare.probes.Thresholds(diagonal=0.3)" in python(Call(answer.question, "patterns", how))
+    groups = {"judging": ("good", "dull")}
+    judged = probes.bias(embedded_pair, NEGATION, groups=groups)
+    assert options("bias", answer, "", NOTHING | {"bias": judged}) == {"groups": {"judging": ["good", "dull"]}}
