@@ -88,6 +88,12 @@ def _by_words(text: str, words: str, what: str) -> Mention:
     return Mention(text[start:end], start, end)
 
 
+def numbered(text: str, words: str, start: int) -> str:
+    """How :func:`find` would be asked for the words that start there: as they are, or ``it@2`` where there are several."""
+    starts = [at for at, _ in _places(text, words)]
+    return words if starts == [start] or start not in starts else f"{words}@{starts.index(start) + 1}"
+
+
 def _places(text: str, words: str) -> list[Span]:
     """Where the words stand as whole words; in other cases only where they don't stand as they are written."""
     starts = word_starts(text)

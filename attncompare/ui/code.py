@@ -13,10 +13,9 @@ import gradio as gr
 
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.coreference_record import Coreference
-from attncompare.analyses.mentions import find
+from attncompare.analyses.mentions import numbered
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.analyses.word_groups import DEFAULT
-from attncompare.errors import BadInput
 from attncompare.models.reading import Reading
 from attncompare.models.readout import Readout
 from attncompare.ui.failures import shown_errors
@@ -102,17 +101,10 @@ def _meant(record: Coreference | None) -> dict[str, Any]:
     if record is None:
         return {"pronoun": SENTENCES[0].pronoun, "candidates": list(SENTENCES[0].candidates)}
 
-    def named(words: str, start: int, end: int) -> Any:
-        """The words, or where they stand if words alone would not find them."""
-        try:
-            return words if find(record.source.text, words, "word").span == (start, end) else [start, end]
-        except BadInput:
-            return [start, end]
-
-    pronoun = record.pronoun
+    text = record.source.text
     return {
-        "pronoun": named(pronoun.text, pronoun.start, pronoun.end),
-        "candidates": [named(one.text, one.start, one.end) for one in record.candidates],
+        "pronoun": numbered(text, record.pronoun.text, record.pronoun.start),
+        "candidates": [numbered(text, one.text, one.start) for one in record.candidates],
     }
 
 

@@ -179,9 +179,8 @@ def test_a_probe_of_another_text_is_written_down_as_it_was_asked(answer: Answer,
     found = probes.coreference(embedded_pair, text, "it@2", ["vase", "box"])
     records = NOTHING | {"coreference": found}
     call = Call(asked("coreference", answer, records), "coreference", options("coreference", answer, "", records))
-    start = text.index("it was too")
     assert call.payload == {
-        "base": "", "tuned": "", "text": text, "pronoun": [start, start + 2], "candidates": ["vase", "box"],
+        "base": "", "tuned": "", "text": text, "pronoun": "it@2", "candidates": ["vase", "box"],
     }  # fmt: skip
     again = probes.coreference(embedded_pair, text, call.options["pronoun"], call.options["candidates"])
     assert again.to_dict() == found.to_dict()
