@@ -17,6 +17,7 @@ from attncompare.models.checkpoint import any_folder
 from attncompare.ui import classes, probes
 from attncompare.ui.questions import Answer, Question
 from tests.ui.conftest import NEGATION, Served
+from tests.ui.test_page_access_browser import violations
 from tests.ui.visiting import Visit
 
 DEFAULTS = [one.default for one in fields(Thresholds)]
@@ -93,5 +94,36 @@ def test_heads_are_classified_and_thresholds_moved(browser: Any, page: Served, t
     visit.tab.press("#threshold-diagonal input", "Tab")
     visit.tab.click("#classify")
     visit.tab.wait_for_selector("#classify-status [role=alert]")
+    assert visit.overflow() <= 0
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])
+def test_a_pronoun_and_groups_of_words_are_probed(browser: Any, page: Served, theme: str, width: int) -> None:
+    visit = Visit(browser, page.url, theme, width)
+    visit.compare("She led a team of six engineers, cut build times in half, and now looks for more field work.")
+    visit.tab.click("#tab-probes-button")
+    visit.tab.click("#coreference-look")
+    visit.tab.wait_for_selector("#coreference img[alt]")
+    assert "‘it’" in visit.tab.inner_text("#coreference-answer")
+    visit.tab.fill("#coreference-pronoun input, #coreference-pronoun textarea", "they")
+    visit.tab.click("#coreference-look")
+    visit.tab.wait_for_selector("#coreference-look-status [role=alert]")
+    assert "'they' is not in the text" in visit.tab.inner_text("#coreference-look-status")
+    visit.tab.click("#coreference-count")
+    visit.tab.wait_for_selector("#coreference-many img[alt*='24 sentences']")
+    visit.tab.click("#probe-bias")
+    visit.tab.wait_for_selector("#bias img[alt]", state="attached")
+    visit.tab.locator("#bias").scroll_into_view_if_needed()  # a browser loads it when it comes into sight
+    visit.tab.wait_for_selector("#bias img[alt]")
+    assert "‘She’ to ‘He’" in visit.tab.inner_text("#bias-answer")
+    assert violations(visit.tab) == []
+    visit.tab.fill("#bias-groups textarea", "female: she\nmale: he, she")
+    visit.tab.click("#probe-bias")
+    visit.tab.wait_for_selector("#probe-bias-status [role=alert]")
+    assert visit.tab.is_visible("#bias img")  # what was found stays
+    visit.tab.click("#tab-code-button")
+    visit.tab.get_by_label("Whom a pronoun looks at").check()
+    visit.tab.wait_for_function("document.querySelector('#code-python').innerText.includes('pronoun=')")
     assert visit.overflow() <= 0
     assert visit.complaints == []
