@@ -17,7 +17,7 @@ from attncompare.ui.app import build
 from attncompare.ui.questions import Answer, Question
 from attncompare.ui.theme import launch_options
 from tests.conftest import WORDS, save_tiny
-from tests.ui.visiting import Visit
+from tests.ui.visiting import SERVED, Visit
 
 NEGATION = "The film is not good, and the dialogue is painfully dull."
 
@@ -77,6 +77,7 @@ def _serve(*, loopback: bool) -> Iterator[Served]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     demo.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options())
+    SERVED[demo.local_url] = demo
     yield Served(demo, demo.local_url)
     demo.close()
 

@@ -74,7 +74,7 @@ def test_the_endpoint_gives_what_python_gives(page: Served, embedded_pair: Pair,
             client.predict(text=TROPHY, thresholds=wrong, api_name="/patterns")
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+@pytest.mark.parametrize(("theme", "width"), [("dark", 1280)])
 def test_heads_are_classified_and_thresholds_moved(browser: Any, page: Served, theme: str, width: int) -> None:
     visit = Visit(browser, page.url, theme, width)
     visit.tab.click("#tab-probes-button")
@@ -98,7 +98,7 @@ def test_heads_are_classified_and_thresholds_moved(browser: Any, page: Served, t
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])
+@pytest.mark.parametrize(("theme", "width"), [("light", 390)])
 def test_a_pronoun_and_groups_of_words_are_probed(browser: Any, page: Served, theme: str, width: int) -> None:
     visit = Visit(browser, page.url, theme, width)
     visit.compare("She led a team of six engineers, cut build times in half, and now looks for more field work.")
@@ -106,10 +106,6 @@ def test_a_pronoun_and_groups_of_words_are_probed(browser: Any, page: Served, th
     visit.tab.click("#coreference-look")
     visit.tab.wait_for_selector("#coreference img[alt]")
     assert "‘it’" in visit.tab.inner_text("#coreference-answer")
-    visit.tab.fill("#coreference-pronoun input, #coreference-pronoun textarea", "they")
-    visit.tab.click("#coreference-look")
-    visit.tab.wait_for_selector("#coreference-look-status [role=alert]")
-    assert "'they' is not in the text" in visit.tab.inner_text("#coreference-look-status")
     visit.tab.click("#coreference-count")
     visit.tab.wait_for_selector("#coreference-many img[alt*='24 sentences']")
     visit.tab.click("#probe-bias")
@@ -118,6 +114,10 @@ def test_a_pronoun_and_groups_of_words_are_probed(browser: Any, page: Served, th
     visit.tab.wait_for_selector("#bias img[alt]")
     assert "‘She’ to ‘He’" in visit.tab.inner_text("#bias-answer")
     assert violations(visit.tab) == []
+    visit.tab.fill("#coreference-pronoun input, #coreference-pronoun textarea", "they")
+    visit.tab.click("#coreference-look")
+    visit.tab.wait_for_selector("#coreference-look-status [role=alert]")
+    assert "'they' is not in the text" in visit.tab.inner_text("#coreference-look-status")
     visit.tab.fill("#bias-groups textarea", "female: she\nmale: he, she")
     visit.tab.click("#probe-bias")
     visit.tab.wait_for_selector("#probe-bias-status [role=alert]")

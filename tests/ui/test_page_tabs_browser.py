@@ -86,6 +86,7 @@ def test_a_comparison_is_pinned_and_let_go(visit: Visit) -> None:
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 def test_the_help_draws_the_visitors_own_heads(browser: Any, page: Served, theme: str, width: int) -> None:
     visit = Visit(browser, page.url, theme, width)
+    visit.tab.wait_for_timeout(2000)  # a fold hears clicks a little after it is drawn, on a busy machine
     visit.tab.click("#how > button")
     visit.tab.wait_for_function("document.querySelector('#how').innerText.includes('Press Compare')")
     visit.compare()

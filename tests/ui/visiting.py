@@ -1,7 +1,16 @@
 """A visitor of the page with a real browser."""
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
+
+import gradio as gr
+
+SERVED: dict[str, gr.Blocks] = {}
+"""Pages of this process by their address, so that a visitor can tell when the server has nothing left to do."""
+
+IDLE_SECONDS = 1.0
+"""How long nothing is asked of a page before it has settled: what one event changes may let the browser ask the next."""
 
 
 class Visit:
@@ -10,6 +19,7 @@ class Visit:
     def __init__(
         self, browser: Any, url: str, theme: str = "light", width: int = 1280, waits: str = "#compare"
     ) -> None:
+        self.url = url
         self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(60_000)
@@ -28,8 +38,18 @@ class Visit:
             self.tab.fill("#text textarea", text)
         self.tab.click("#compare")
         self.changed("#movers", before)
-        self.tab.wait_for_timeout(800)  # the other tabs follow
+        self.settle()  # the other tabs follow
         return self.tab.inner_text("#verdict .verdict")
+
+    def settle(self) -> None:
+        """Wait until every tab is open that an answer opens, and the server has had nothing to do for a while."""
+        self.tab.wait_for_function("document.querySelectorAll('.unseen').length === 0")
+        queue = SERVED[self.url]._queue
+        since, end = time.monotonic(), time.monotonic() + 60
+        while time.monotonic() - since < IDLE_SECONDS and time.monotonic() < end:
+            self.tab.wait_for_timeout(50)
+            if any(queue.active_jobs) or len(queue):
+                since = time.monotonic()
 
     def source(self, picture: str) -> str | None:
         image = self.tab.query_selector(f"{picture} img")
