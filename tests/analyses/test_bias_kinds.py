@@ -20,7 +20,7 @@ def readings(name, folder):
     reading = {key: value for key, value in kind.reading.items() if key not in ("generate", "level")}
     pair = attncompare.load_pair(kind.base or None, kind.tuned, device="cpu")
     if name == "t5":
-        return pair, [{"attention": which, "target": "He is her brother."} for which in ("self", "decoder", "cross")]
+        return pair, [{"attention": which, "target": "He is her brother."} for which in ("decoder", "cross")]
     return pair, [reading]
 
 
