@@ -50,21 +50,18 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
 
 
 def ablate(
-    local: LocalRule, answer: Answer | None, wanted: str, against: str, how: str, lines: str | None
+    local: LocalRule, answer: Answer, wanted: str, against: str, how: str, lines: str | None
 ) -> Iterator[tuple[Any, ...]]:
     """Switch heads off: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers.
 
     ``lines`` are texts that the mean is over, one a line.
     """
-    if answer is not None:
-        texts = [line for line in (lines or "").splitlines() if line.strip()] if how == "mean" else None
-        yield from run(
-            lambda progress: ask_ablation(
-                answer.question, local, progress, sought(wanted, against), how, referred(texts)
-            ),
-            show,
-            3,
-        )
+    texts = [line for line in (lines or "").splitlines() if line.strip()] if how == "mean" else None
+    yield from run(
+        lambda progress: ask_ablation(answer.question, local, progress, sought(wanted, against), how, referred(texts)),
+        show,
+        3,
+    )
 
 
 def show(found: Ablation) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from attncompare.ui.on_demand import (
     IDLE,
     RUNNING,
     Controls,
+    answered,
     cancelled,
     controls,
     estimated,
@@ -83,7 +84,7 @@ def choose(answer: Answer | None, method: str) -> tuple[Any, Any, Any]:
 
 def attribute(
     local: LocalRule,
-    answer: Answer | None,
+    answer: Answer,
     wanted: str,
     against: str,
     method: str,
@@ -92,14 +93,13 @@ def attribute(
     *over: Any,
 ) -> Iterator[tuple[Any, ...]]:
     """Attribute: what :func:`run` gives, for findings, choice of attention, pictures and numbers."""
-    if answer is not None:
-        yield from run(
-            lambda progress: ask_attribution(
-                answer.question, local, progress, sought(wanted, against), method, baseline, erasing
-            ),
-            lambda found: show(found, *over),
-            7,
-        )
+    yield from run(
+        lambda progress: ask_attribution(
+            answer.question, local, progress, sought(wanted, against), method, baseline, erasing
+        ),
+        lambda found: show(found, *over),
+        7,
+    )
 
 
 def show(found: Attribution, of: str, layer: int, head: int) -> tuple[Any, ...]:
@@ -225,7 +225,7 @@ def attributing_part(states: States, fields: tuple[gr.Textbox, gr.Textbox], loca
     method, *chosen = how
     ran = gr.on(
         [buttons.go.click, *(field.submit for field in fields)],
-        partial(attribute, local),
+        answered(partial(attribute, local)),
         [answer, *fields, *how, *results.over],
         [kept, *results.shown, results.column, *buttons.ending],
         **RUNNING,

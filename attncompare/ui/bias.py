@@ -41,10 +41,8 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return estimated(answer, PASSES), gr.update(visible=False), *IDLE, ""
 
 
-def probe(local: LocalRule, answer: Answer | None, text: str | None, lines: str | None) -> Iterator[tuple[Any, ...]]:
+def probe(local: LocalRule, answer: Answer, text: str | None, lines: str | None) -> Iterator[tuple[Any, ...]]:
     """Probe: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
-    if answer is None:
-        return
 
     def ask(progress: Progress) -> Bias:
         groups, asked = typed_groups(lines), about_text(answer.question, text)

@@ -84,6 +84,7 @@ def start(answer: Answer | None, metric: str, everything: bool) -> Iterator[tupl
     What stands on top comes first; layers and movers are given their place with it, and come next.
     """
     if answer is None:
+        yield gr.skip()  # a handler that gives nothing would empty its outputs
         return
     with shown_errors():
         result = answer.comparison

@@ -55,10 +55,9 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return estimated(answer, passes), gr.update(visible=False), *IDLE, ""
 
 
-def ask(local: LocalRule, answer: Answer | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+def ask(local: LocalRule, answer: Answer, *values: Any) -> Iterator[tuple[Any, ...]]:
     """Classify: what :func:`attncompare.ui.on_demand.run` gives, for findings, both pictures and numbers."""
-    if answer is not None:
-        yield from run(lambda progress: ask_pattern_classes(answer.question, local, progress, typed(values)), show, 4)
+    yield from run(lambda progress: ask_pattern_classes(answer.question, local, progress, typed(values)), show, 4)
 
 
 def typed(values: tuple[Any, ...]) -> Thresholds:

@@ -55,20 +55,17 @@ def pick(number: int | None) -> tuple[Any, ...]:
     return picked.text, picked.pronoun, ", ".join(picked.candidates)
 
 
-def look(
-    local: LocalRule, answer: Answer | None, sentence: str, pronoun: str, candidates: str
-) -> Iterator[tuple[Any, ...]]:
+def look(local: LocalRule, answer: Answer, sentence: str, pronoun: str, candidates: str) -> Iterator[tuple[Any, ...]]:
     """Ask: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
-    if answer is not None:
-        named = [one.strip() for one in (candidates or "").split(",") if one.strip()]
-        yield from run(
-            lambda progress: ask_coreference(
-                about_sentence(answer.question, sentence or ""), local, progress, pronoun or "", named,
-                _right(sentence or answer.question.text, named),
-            ),
-            show,
-            3,
-        )  # fmt: skip
+    named = [one.strip() for one in (candidates or "").split(",") if one.strip()]
+    yield from run(
+        lambda progress: ask_coreference(
+            about_sentence(answer.question, sentence or ""), local, progress, pronoun or "", named,
+            _right(sentence or answer.question.text, named),
+        ),
+        show,
+        3,
+    )  # fmt: skip
 
 
 def _right(text: str, named: Sequence[str]) -> str | None:
@@ -86,14 +83,13 @@ def show(found: Coreference) -> tuple[Any, ...]:
     )
 
 
-def count(local: LocalRule, answer: Answer | None, format: str, files: list[str] | None) -> Iterator[tuple[Any, ...]]:
+def count(local: LocalRule, answer: Answer, format: str, files: list[str] | None) -> Iterator[tuple[Any, ...]]:
     """Ask about many: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
-    if answer is not None:
-        yield from run(
-            lambda progress: ask_coreference_of_many(answer.question, local, progress, format, files or []),
-            show_many,
-            3,
-        )
+    yield from run(
+        lambda progress: ask_coreference_of_many(answer.question, local, progress, format, files or []),
+        show_many,
+        3,
+    )
 
 
 def show_many(found: CoreferenceMany) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from attncompare.report import numbers
 from attncompare.report.tables import folded
 from attncompare.report.words import limited_html
 from attncompare.ui.files import shown
-from attncompare.ui.on_demand import IDLE, RUNNING, cancelled, controls, estimated, run
+from attncompare.ui.on_demand import IDLE, RUNNING, answered, cancelled, controls, estimated, run
 from attncompare.ui.questions import Answer, ask_reach
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
@@ -49,10 +49,9 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return *OPENED, asking, note, estimated(answer, 2), None, gr.update(visible=False), *IDLE, ""
 
 
-def measure(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
+def measure(local: LocalRule, answer: Answer) -> Iterator[tuple[Any, ...]]:
     """Measure: the record, then updates as :func:`attncompare.ui.on_demand.run` of what is shown."""
-    if answer is not None:
-        yield from run(lambda progress: ask_reach(answer.question, local, progress), show, 3)
+    yield from run(lambda progress: ask_reach(answer.question, local, progress), show, 3)
 
 
 def show(found: Reach) -> tuple[Any, ...]:
@@ -86,7 +85,7 @@ def distance_tab(states: States, local: LocalRule) -> None:
                 table = gr.HTML(elem_id="reach-numbers")
 
     shows = [found, said, picture, table, results, *buttons.ending]
-    measured = buttons.go.click(partial(measure, local), answer, shows, **RUNNING)
+    measured = buttons.go.click(answered(partial(measure, local)), answer, shows, **RUNNING)
     starting = [waiting, content, asking, note, buttons.estimate, found, results, *buttons.ending]
     answer.change(start, answer, starting, cancels=[measured], **DRAWING)
     stops(buttons.stop, [measured], cancelled, None, buttons.ending)

@@ -45,16 +45,13 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return estimated(answer, passes()), gr.update(visible=False), *IDLE, ""
 
 
-def erase(
-    local: LocalRule, answer: Answer | None, wanted: str, against: str, erasing: str
-) -> Iterator[tuple[Any, ...]]:
+def erase(local: LocalRule, answer: Answer, wanted: str, against: str, erasing: str) -> Iterator[tuple[Any, ...]]:
     """Erase: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
-    if answer is not None:
-        yield from run(
-            lambda progress: ask_erasure(answer.question, local, progress, sought(wanted, against), erasing, DRAWS),
-            show,
-            3,
-        )
+    yield from run(
+        lambda progress: ask_erasure(answer.question, local, progress, sought(wanted, against), erasing, DRAWS),
+        show,
+        3,
+    )
 
 
 def show(found: Erasure) -> tuple[Any, ...]:

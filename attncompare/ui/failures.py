@@ -10,6 +10,8 @@ import gradio as gr
 
 from attncompare.errors import AttnCompareError
 
+NO_ANSWER = "There is no comparison to ask about yet: press Compare first."
+
 UNEXPECTED = "Something went wrong on the server; its log says what. Nothing that you typed is lost."
 
 _LOG = logging.getLogger("attncompare.ui")

@@ -132,6 +132,7 @@ def draw(
         return *kept, progress_html(step)
 
     if answer is None or answer.comparison.attention == "cross":
+        yield gr.skip()  # a handler that gives nothing would empty its outputs
         return
     result = answer.comparison
     try:
@@ -153,8 +154,10 @@ def draw(
 
 def again(local: LocalRule, answer: Answer | None, routes: Routes | None, *asking: Any) -> Iterator[tuple[Any, ...]]:
     """:func:`draw`, but of a long text only where an output is on show already: following one takes a while."""
-    if routes is not None:
-        yield from draw(local, answer, *asking)
+    if routes is None:
+        yield gr.skip()  # a handler that gives nothing would empty its outputs
+        return
+    yield from draw(local, answer, *asking)
 
 
 def offered(routes: Routes | None, opened: str) -> Take | None:

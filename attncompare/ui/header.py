@@ -67,9 +67,11 @@ def run(local: LocalRule, base: str, tuned: str, text: str, *options: Any) -> It
 
 def switch(local: LocalRule, answer: Answer | None, kind: AttentionKind) -> Iterator[tuple[Any, ...]]:
     """The same question about another kind of attention; an error puts the choice back. Updates as :func:`run`."""
-    if answer is not None:
-        back = gr.update(value=answer.comparison.attention)
-        yield from _answered(local, lambda: answer.question.about(kind), back)
+    if answer is None:
+        yield _KEPT  # a handler that gives nothing would empty its outputs
+        return
+    back = gr.update(value=answer.comparison.attention)
+    yield from _answered(local, lambda: answer.question.about(kind), back)
 
 
 def arrive(local: LocalRule, request: gr.Request) -> Iterator[tuple[Any, ...]]:
@@ -81,7 +83,7 @@ def arrive(local: LocalRule, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         yield from _filled([(_KEPT, _KEPT, error_html(failed.sentence), *(_KEPT,) * (_SHOWN - 3))])
         raise failed.toast() from None
     if link is None or not (link.base or link.tuned or link.text):
-        yield (_KEPT,) * (_FORM + _SHOWN)  # a generator that gives nothing would empty the form
+        yield _KEPT  # a generator that gives nothing would empty the form
         return
     fields = (link.base, link.tuned, link.text or _KEPT, *restored(*link.options))
     if not link.text:

@@ -67,6 +67,7 @@ CROSSED = '<p class="reading">Cross-attention has no such patterns: switch to th
 def draw(local: LocalRule, answer: Answer | None, found: Patterns | None) -> Iterator[tuple[Any, ...]]:
     """The fold was opened: updates of what was found, what is said, results and picture; nothing if it is there already."""
     if answer is None or found is not None:
+        yield gr.skip()  # a handler that gives nothing would empty its outputs
         return
     if answer.comparison.attention == "cross":
         yield None, CROSSED, gr.update(visible=False), gr.skip()
@@ -88,6 +89,7 @@ def draw(local: LocalRule, answer: Answer | None, found: Patterns | None) -> Ite
 def renew(local: LocalRule, answer: Answer | None, unfolded: bool) -> Iterator[tuple[Any, ...]]:
     """A new answer: the examples are of another text; they are looked for again where the fold is open."""
     if answer is None:
+        yield gr.skip()  # a handler that gives nothing would empty its outputs
         return
     yield None, "", gr.update(visible=False), gr.update(value=None)
     if unfolded:

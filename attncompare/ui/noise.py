@@ -74,14 +74,13 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return (gr.skip(),) * 5 if answer is None else (gr.skip(), gr.update(visible=False), *IDLE, "")
 
 
-def measure(local: LocalRule, answer: Answer | None, draws: Any, trainings: str | None) -> Iterator[tuple[Any, ...]]:
+def measure(local: LocalRule, answer: Answer, draws: Any, trainings: str | None) -> Iterator[tuple[Any, ...]]:
     """Measure: what :func:`attncompare.ui.on_demand.run` gives, for the answer, the picture and numbers."""
-    if answer is not None:
-        yield from run(
-            lambda progress: ask_noise(answer.question, local, progress, typed_measuring(draws, trainings or "")),
-            show,
-            3,
-        )
+    yield from run(
+        lambda progress: ask_noise(answer.question, local, progress, typed_measuring(draws, trainings or "")),
+        show,
+        3,
+    )
 
 
 def show(found: Noise) -> tuple[Any, ...]:

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from attncompare.attention import Progress
+from attncompare.errors import BadInput
 from attncompare.models.readout import Readout
 from attncompare.report.words import answers_html, asked_about, notes_html
-from attncompare.ui.failures import failure
+from attncompare.ui.failures import NO_ANSWER, failure
 from attncompare.ui.pace import estimate_html
 from attncompare.ui.questions import Answer
 from attncompare.ui.stopping import stops
@@ -102,11 +103,22 @@ def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], out
         raise failed.toast() from None
 
 
+def answered(ask: Callable[..., Iterator[tuple[Any, ...]]]) -> Callable[..., Iterator[tuple[Any, ...]]]:
+    """``ask`` for an event: a page that was drawn before its server was started again may have no answer."""
+
+    def asked(answer: Answer | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+        if answer is None:
+            raise failure(BadInput(NO_ANSWER)).toast()
+        yield from ask(answer, *values)
+
+    return asked
+
+
 def wired(
     buttons: Controls,
     answer: gr.State,
     kept: gr.State,
-    ask: Callable[..., Any],
+    ask: Callable[..., Iterator[tuple[Any, ...]]],
     asking: Sequence[Any],
     shown: Sequence[Any],
     results: gr.Column,
@@ -121,7 +133,7 @@ def wired(
         start: of the answer; it gives updates of estimate, results, run, cancel and status.
     """
     outputs = [kept, *shown, results, *buttons.ending]
-    ran = gr.on([buttons.go.click, *also], ask, [answer, *asking], outputs, **RUNNING)
+    ran = gr.on([buttons.go.click, *also], answered(ask), [answer, *asking], outputs, **RUNNING)
     answer.change(start, answer, [buttons.estimate, results, *buttons.ending], cancels=[ran], **DRAWING)
     answer.change(lambda: None, None, kept, queue=False, **PRIVATE)
     stops(buttons.stop, [ran], cancelled, None, buttons.ending)

@@ -83,6 +83,7 @@ def exact(local: LocalRule, answer: Answer | None, asked: Any) -> Iterator[tuple
         return gr.skip(), progress_html(step), gr.skip()
 
     if answer is None:
+        yield gr.skip()  # a handler that gives nothing would empty its outputs
         return
     try:
         part = sent_part(answer.comparison, asked)

@@ -12,7 +12,7 @@ from attncompare.errors import BadInput, TraceGone
 from attncompare.models.checkpoint import LocalRule
 from attncompare.report import Findings, report
 from attncompare.report.sections import HEADS
-from attncompare.ui.failures import failure
+from attncompare.ui.failures import NO_ANSWER, failure
 from attncompare.ui.files import kept
 from attncompare.ui.questions import Answer, ask_head
 from attncompare.ui.states import States
@@ -26,8 +26,6 @@ BUTTON = (
     '<button type="button" class="take-one" data-kind="html">Report (one HTML file)</button>'
     '<span class="take-said" role="status"></span>'
 )
-
-NO_ANSWER = "There is nothing to report yet: press Compare first."
 
 
 def write(local: LocalRule, answer: Answer, findings: Findings, progress: Progress) -> str:

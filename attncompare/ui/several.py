@@ -14,7 +14,7 @@ from attncompare.report.tables import folded, table_html
 from attncompare.report.words import limited_html
 from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import examples, shown
-from attncompare.ui.on_demand import IDLE, RUNNING, cancelled, controls, run
+from attncompare.ui.on_demand import IDLE, RUNNING, answered, cancelled, controls, run
 from attncompare.ui.questions import Answer, ask_several
 from attncompare.ui.states import States
 from attncompare.ui.stopping import stops
@@ -55,11 +55,10 @@ def _same_pair(answer: Answer, found: Several) -> bool:
     return known == (result.base.id, result.tuned.id, result.about, result.layers)
 
 
-def ask(local: LocalRule, answer: Answer | None, lines: str | None) -> Iterator[tuple[Any, ...]]:
+def ask(local: LocalRule, answer: Answer, lines: str | None) -> Iterator[tuple[Any, ...]]:
     """Compare on every line: the record, then updates as :func:`attncompare.ui.on_demand.run` of what is shown."""
-    if answer is not None:
-        texts = [line.strip() for line in (lines or "").splitlines() if line.strip()]
-        yield from run(lambda progress: ask_several(answer.question, texts, local, progress), show, 3)
+    texts = [line.strip() for line in (lines or "").splitlines() if line.strip()]
+    yield from run(lambda progress: ask_several(answer.question, texts, local, progress), show, 3)
 
 
 def show(found: Several) -> tuple[Any, ...]:
@@ -132,7 +131,7 @@ def several_tab(states: States, local: LocalRule) -> None:
                 tables = gr.HTML(elem_id="several-numbers")
 
     shows = [found, said, picture, tables, results, *buttons.ending]
-    ran = buttons.go.click(partial(ask, local), [answer, lines], shows, **RUNNING)
+    ran = buttons.go.click(answered(partial(ask, local)), [answer, lines], shows, **RUNNING)
     starting = [waiting, content, found, results, *buttons.ending]
     answer.change(start, [answer, found], starting, cancels=[ran], **DRAWING)
     stops(buttons.stop, [ran], cancelled, None, buttons.ending)

@@ -36,12 +36,11 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return said, gr.update(visible=False), *IDLE, ""
 
 
-def swap(local: LocalRule, answer: Answer | None, wanted: str, against: str, what: str) -> Iterator[tuple[Any, ...]]:
+def swap(local: LocalRule, answer: Answer, wanted: str, against: str, what: str) -> Iterator[tuple[Any, ...]]:
     """Swap heads: what :func:`attncompare.ui.on_demand.run` gives, for findings, two pictures and numbers."""
-    if answer is not None:
-        yield from run(
-            lambda progress: ask_patching(answer.question, local, progress, sought(wanted, against), what), show, 4
-        )
+    yield from run(
+        lambda progress: ask_patching(answer.question, local, progress, sought(wanted, against), what), show, 4
+    )
 
 
 def show(found: Patching) -> tuple[Any, ...]:

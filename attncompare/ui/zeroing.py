@@ -36,10 +36,9 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return said, gr.update(visible=False), *IDLE, ""
 
 
-def zero(local: LocalRule, answer: Answer | None) -> Iterator[tuple[Any, ...]]:
+def zero(local: LocalRule, answer: Answer) -> Iterator[tuple[Any, ...]]:
     """Zero values: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
-    if answer is not None:
-        yield from run(lambda progress: ask_value_zeroing(answer.question, local, progress), show, 3)
+    yield from run(lambda progress: ask_value_zeroing(answer.question, local, progress), show, 3)
 
 
 def show(routes: Routes) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """``app.py``: it builds, serves without a model, and knows when only its owner can reach it."""
 
 import importlib
+import inspect
 import socket
 import subprocess
 import sys
@@ -10,7 +11,11 @@ import urllib.request
 from pathlib import Path
 from types import ModuleType
 
+import gradio as gr
 import pytest
+from gradio.helpers import special_args
+
+from attncompare.ui.failures import NO_ANSWER
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +51,24 @@ def test_help_says_what_it_is(app: ModuleType, capsys: pytest.CaptureFixture[str
 
 def test_a_host_that_imports_it_finds_the_demo(app: ModuleType) -> None:
     assert {"/compare", "/head", "/noise", "/patching"} < set(app.demo.get_api_info()["named_endpoints"])
+
+
+def test_no_event_of_a_fresh_page_gives_nothing(app: ModuleType) -> None:
+    """Gradio sets every output to None where a generator ends without a yield; so does a page whose server was restarted."""
+    refused = []
+    for event in app.demo.fns.values():
+        if event.api_visibility != "private" or not inspect.isgeneratorfunction(event.fn):
+            continue
+        values = [getattr(component, "value", None) for component in event.inputs]
+        sent, *_ = special_args(
+            event.fn, values, request=gr.Request(query_params={}), event_data=gr.EventData(None, {})
+        )
+        try:
+            assert next(event.fn(*sent), None) is not None, (event.name, event.targets)
+        except gr.Error as error:
+            refused.append(error.message)
+    assert len(refused) == 12  # one for every part that runs on demand
+    assert set(refused) == {NO_ANSWER}
 
 
 def test_the_command_serves_the_page_before_any_model_is_loaded() -> None:

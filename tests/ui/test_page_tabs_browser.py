@@ -86,9 +86,9 @@ def test_a_comparison_is_pinned_and_let_go(visit: Visit) -> None:
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 def test_the_help_draws_the_visitors_own_heads(browser: Any, page: Served, theme: str, width: int) -> None:
     visit = Visit(browser, page.url, theme, width)
-    visit.tab.wait_for_timeout(2000)  # a fold hears clicks a little after it is drawn, on a busy machine
     visit.tab.click("#how > button")
-    visit.tab.wait_for_function("document.querySelector('#how').innerText.includes('Press Compare')")
+    visit.idle()
+    assert "Press Compare" in visit.tab.inner_text("#patterns-answer")
     visit.compare()
     visit.tab.wait_for_selector("#patterns img[alt*='shows it most']", state="attached")
     visit.tab.locator("#patterns").scroll_into_view_if_needed()  # a browser loads it when it comes into sight
@@ -96,6 +96,11 @@ def test_the_help_draws_the_visitors_own_heads(browser: Any, page: Served, theme
     first = visit.source("#patterns")
     visit.compare(PRAISE)  # while the fold is open
     visit.changed("#patterns", first)
+    second = visit.source("#patterns")
+    visit.tab.click("#how > button")
+    visit.tab.click("#how > button")
+    visit.idle()
+    assert visit.source("#patterns") == second, "a fold that was closed still has its picture"
     assert visit.overflow() <= 0
     assert visit.tab.get_attribute("#how [data-go-tab=matters]", "href") == "#matters"
     assert visit.complaints == []

@@ -44,9 +44,14 @@ class Visit:
     def settle(self) -> None:
         """Wait until every tab is open that an answer opens, and the server has had nothing to do for a while."""
         self.tab.wait_for_function("document.querySelectorAll('.unseen').length === 0")
+        self.idle()
+
+    def idle(self) -> None:
+        """Wait until the server has had nothing to do for :data:`IDLE_SECONDS`."""
         queue = SERVED[self.url]._queue
-        since, end = time.monotonic(), time.monotonic() + 60
-        while time.monotonic() - since < IDLE_SECONDS and time.monotonic() < end:
+        since, end = time.monotonic(), time.monotonic() + 120
+        while time.monotonic() - since < IDLE_SECONDS:
+            assert time.monotonic() < end, "the server is still busy after two minutes"
             self.tab.wait_for_timeout(50)
             if any(queue.active_jobs) or len(queue):
                 since = time.monotonic()
