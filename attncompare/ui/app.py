@@ -12,7 +12,6 @@ from attncompare.models.checkpoint import any_folder, page_policy
 from attncompare.ui.cause_endpoints import cause_endpoints
 from attncompare.ui.changed import changed_tab
 from attncompare.ui.code import code_tab
-from attncompare.ui.distance import distance_tab
 from attncompare.ui.endpoints import endpoints
 from attncompare.ui.files import examples
 from attncompare.ui.flow import flow_tab
@@ -40,7 +39,6 @@ def build(*, loopback: bool = False) -> gr.Blocks:
         with gr.Tabs(overflow_behavior="wrap"):
             changed_tab(states, local)
             flow_tab(states, local)
-            distance_tab(states, local)
             probes_tab(states, local)
             rests_tab(states, local)
             matters_tab(states, local)

@@ -26,7 +26,7 @@ from attncompare.ui.theme import PICTURE
 PASSES = 2 * 2 * (50 * BACKWARDS + 3) + 2 * 12
 """Forward passes, roughly: gradients of both models on the text and on the swapped one, and words erased."""
 
-ABOUT = """<div class="tab-intro part"><h2>Groups of words, and a swap of gender</h2>
+ABOUT = """<div class="tab-intro part" id="probe-groups"><h2>Groups of words, and a swap of gender</h2>
 <p class="reading">Where do the heads look among words of one kind, and do words that say a gender reach the answer? Shares
 stand beside what evenly spread attention would give. Then the gender of the words is swapped and both models are asked
 again. This is a probe, not a verdict: it describes two models on one text, and says nothing of how fair they are.

@@ -36,7 +36,7 @@ CHOICES = [(label, name) for name, (label, *_) in ANALYSES.items()]
 
 ON_SCREEN = """(answer, chosen, head, ...records) => {
   const by = {
-    changed: 'compare', flow: 'rollout', distance: 'reach', probes: 'patterns', rests: 'attribution',
+    changed: 'compare', flow: 'rollout', probes: 'patterns', rests: 'attribution',
     matters: 'patching', real: 'noise',
   }
   const { tab, head: open } = document.documentElement.dataset

@@ -26,7 +26,7 @@ FORMATS = [
     ("The sentences above", BUILT_IN), ("WinoBias", "winobias"), ("Winogender", "winogender"), ("GAP", "gap"),
 ]  # fmt: skip
 
-ABOUT = """<div class="tab-intro part"><h2>Whom does the pronoun look at?</h2>
+ABOUT = """<div class="tab-intro part" id="probe-coreference"><h2>Whom does the pronoun look at?</h2>
 <p class="reading">In “The trophy would not fit into the brown suitcase because it was too large” it means the trophy. Here
 is what the pronoun gives each candidate, head by head, before and after tuning. Then the two words change places, which
 tells whether a head follows the word or the place where it stands.

@@ -14,43 +14,34 @@ from attncompare.report import numbers
 from attncompare.report.tables import folded
 from attncompare.report.words import limited_html
 from attncompare.ui.files import shown
-from attncompare.ui.on_demand import IDLE, RUNNING, answered, cancelled, controls, estimated, run
+from attncompare.ui.on_demand import IDLE, controls, estimated, run, wired
 from attncompare.ui.questions import Answer, ask_reach
 from attncompare.ui.states import States
-from attncompare.ui.stopping import stops
-from attncompare.ui.taking import Take, take_row
-from attncompare.ui.theme import DRAWING, OPENED, PICTURE, UNSEEN
+from attncompare.ui.taking import take_row, whole
+from attncompare.ui.theme import PICTURE
 from attncompare.ui.verdict import note_html
 
-LISTED = 20
-"""Heads in the table; the files hold all."""
-
-WAITING = '<p class="waiting">Press Compare: how far the heads look can then be measured here.</p>'
-
-ABOUT = f"""<div class="tab-intro"><h2>How far the heads look</h2>
+ABOUT = f"""<div class="tab-intro part" id="probe-distance"><h2>How far do the heads look?</h2>
 <p class="reading">The share of every head's attention that stays near (up to {NEAR} positions away), goes to the middle
 distance (up to {MID}) and far (beyond), in both models, beside what a head that looks everywhere alike would give; and the
-strongest links between words that stand far apart, or in different paragraphs.</p></div>
+strongest links between words that stand far apart, or in different paragraphs. A long text tells more.</p></div>
 """
 
 NO_DISTANCE = "Cross-attention has no distances: its queries and its keys are positions of different texts."
 
 
 def start(answer: Answer | None) -> tuple[Any, ...]:
-    """A new answer: updates of waiting, content, asking, note, estimate, record, results, run, cancel and status.
-
-    What was measured before is of another text.
-    """
+    """A new answer: updates of estimate, results, run, cancel and status."""
     if answer is None:
-        return (gr.skip(),) * 10
-    crossed = answer.comparison.attention == "cross"
-    note = note_html(f"{NO_DISTANCE} Switch to the encoder or the decoder.") if crossed else ""
-    asking = gr.update(visible=not crossed)
-    return *OPENED, asking, note, estimated(answer, 2), None, gr.update(visible=False), *IDLE, ""
+        return (gr.skip(),) * 5
+    if answer.comparison.attention == "cross":
+        note = note_html(f"{NO_DISTANCE} Switch to the encoder or the decoder.")
+        return "", gr.update(visible=False), gr.update(interactive=False), gr.update(interactive=False), note
+    return estimated(answer, 2), gr.update(visible=False), *IDLE, ""
 
 
 def measure(local: LocalRule, answer: Answer) -> Iterator[tuple[Any, ...]]:
-    """Measure: the record, then updates as :func:`attncompare.ui.on_demand.run` of what is shown."""
+    """Measure: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
     yield from run(lambda progress: ask_reach(answer.question, local, progress), show, 3)
 
 
@@ -63,29 +54,14 @@ def show(found: Reach) -> tuple[Any, ...]:
     )
 
 
-def offered(found: Reach | None, opened: str) -> Take | None:
-    """What was measured, as files."""
-    return None if found is None else Take("reach", lambda: plots.reach(found), found.frame, found.to_dict)
-
-
-def distance_tab(states: States, local: LocalRule) -> None:
-    """The tab; it measures when it is asked to."""
-    answer, found = states.settled, states.reach
-    with gr.Tab("How far it looks", id="distance", elem_id="tab-distance"):
-        waiting = gr.HTML(WAITING)
-        with gr.Column(elem_classes=UNSEEN) as content:
-            gr.HTML(ABOUT)
-            note = gr.HTML(elem_id="distance-note")
-            with gr.Column() as asking:
-                buttons = controls("measure", "Measure how far")
-            with gr.Column(visible=False) as results:
-                said = gr.HTML(elem_id="reach-answer")
-                picture = gr.Image(elem_id="reach", **PICTURE)
-                take_row("how far it looks", offered, [found])
-                table = gr.HTML(elem_id="reach-numbers")
-
-    shows = [found, said, picture, table, results, *buttons.ending]
-    measured = buttons.go.click(answered(partial(measure, local)), answer, shows, **RUNNING)
-    starting = [waiting, content, asking, note, buttons.estimate, found, results, *buttons.ending]
-    answer.change(start, answer, starting, cancels=[measured], **DRAWING)
-    stops(buttons.stop, [measured], cancelled, None, buttons.ending)
+def distance_part(states: States, local: LocalRule) -> None:
+    """The part of the tab."""
+    gr.HTML(ABOUT)
+    buttons = controls("measure", "Measure how far")
+    with gr.Column(visible=False) as results:
+        said = gr.HTML(elem_id="reach-answer")
+        picture = gr.Image(elem_id="reach", **PICTURE)
+        take_row("how far it looks", whole("reach", plots.reach), [states.reach])
+        table = gr.HTML(elem_id="reach-numbers")
+    shows = [said, picture, table]
+    wired(buttons, states.settled, states.reach, partial(measure, local), [], shows, results, start)

@@ -83,7 +83,7 @@ def arrive(local: LocalRule, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         yield from _filled([(_KEPT, _KEPT, error_html(failed.sentence), *(_KEPT,) * (_SHOWN - 3))])
         raise failed.toast() from None
     if link is None or not (link.base or link.tuned or link.text):
-        yield _KEPT  # a generator that gives nothing would empty the form
+        yield (_KEPT,) * (_FORM + _SHOWN)  # a generator that gives nothing would empty the form
         return
     fields = (link.base, link.tuned, link.text or _KEPT, *restored(*link.options))
     if not link.text:

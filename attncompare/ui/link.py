@@ -19,7 +19,7 @@ from attncompare.ui.reading import MAX_CHARACTERS
 LONGEST_TEXT = 1_500
 """Characters of all texts together that a link holds: browsers and mail programs cut longer addresses."""
 
-TABS = ("changed", "flow", "distance", "probes", "rests", "matters", "real", "several", "code")
+TABS = ("changed", "flow", "probes", "rests", "matters", "real", "several", "code")
 """Ids of the tabs, in the order of the page."""
 
 CHOICES = {

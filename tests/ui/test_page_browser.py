@@ -17,7 +17,6 @@ from tests.ui.visiting import Visit
 HOSTILE = (
     "A </script><img src=x onerror=document.title='pwned'> {{x}} ${document.title='pwned'} \u202eabc\u202c 😀 film"
 )
-SCREENS = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +132,7 @@ def test_a_long_text_is_shortened(visit: Visit) -> None:
 
 
 def test_how_far_heads_look_is_measured_when_asked(visit: Visit) -> None:
-    visit.tab.get_by_role("tab", name="How far it looks").click()
+    visit.tab.get_by_role("tab", name="Probes").click()
     assert "Press Compare" in visit.tab.inner_text("[role=tabpanel]:visible")
     visit.compare()
     visit.tab.click("#measure")
@@ -164,15 +163,16 @@ def test_an_encoder_decoder_is_switched_without_typing(visit: Visit, tmp_path: P
     visit.tab.wait_for_function("document.querySelector('#options').innerText.includes('cross-attention')")
     visit.tab.click("#verdict summary")
     assert "cross-attention: of the decoder's target over the encoder's text" in visit.tab.inner_text("#verdict")
-    visit.tab.get_by_role("tab", name="How far it looks").click()
-    visit.tab.wait_for_function("document.querySelector('#distance-note').innerText.includes('no distances')")
+    visit.tab.get_by_role("tab", name="Probes").click()
+    visit.tab.wait_for_function("document.querySelector('#measure-status').innerText.includes('no distances')")
+    assert visit.tab.is_disabled("#measure")
     before = visit.source("#heads")
     visit.tab.click("#kind label:has-text('Decoder')")
-    visit.tab.wait_for_selector("#measure")
+    visit.tab.wait_for_selector("#measure:enabled")
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize(("theme", "width"), SCREENS)
+@pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])
 def test_no_screen_scrolls_sideways(browser: Any, page: Served, theme: str, width: int) -> None:
     visit = Visit(browser, page.url, theme, width)
     assert visit.overflow() <= 0
@@ -186,7 +186,7 @@ def test_no_screen_scrolls_sideways(browser: Any, page: Served, theme: str, widt
     visit.tab.get_by_role("tab", name=re.compile("Where it flows")).click()
     visit.tab.wait_for_selector("#rollout img")
     assert visit.overflow() <= 0
-    visit.tab.get_by_role("tab", name="How far it looks").click()
+    visit.tab.get_by_role("tab", name="Probes").click()
     visit.tab.click("#measure")
     visit.tab.wait_for_selector("#reach img")
     assert visit.overflow() <= 0

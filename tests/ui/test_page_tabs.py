@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attncompare import Pair, reach, rollout
+from attncompare import Pair, plots, reach, rollout
 from attncompare.analyses.patterns import patterns
 from attncompare.attention import Token
 from attncompare.models.checkpoint import any_folder
@@ -24,6 +24,7 @@ from attncompare.report.words import limited_html
 from attncompare.ui import distance, flow, header, help, pinning, several
 from attncompare.ui.files import examples
 from attncompare.ui.questions import Answer
+from attncompare.ui.taking import whole
 from tests.ui.conftest import LONG_TEXT, NEGATION, PLAIN
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -60,7 +61,7 @@ def test_nothing_happens_before_there_is_an_answer() -> None:
         help.renew(any_folder, None, True),
     ):
         assert list(steps) == [SKIPPED]
-    for offer in (flow.offered, distance.offered, several.offered, pinning.offered, help.offered):
+    for offer in (flow.offered, several.offered, pinning.offered, help.offered):
         assert offer(None, "") is None
 
 
@@ -127,8 +128,8 @@ def test_the_table_of_routes_lists_the_largest_changes(answer: Answer) -> None:
 
 def test_cross_attention_has_neither_distances_nor_rollout_nor_patterns(answer: Answer) -> None:
     crossed = replace(answer, comparison=replace(answer.comparison, attention="cross", rollout=None))
-    _, _, asking, note, *_ = distance.start(crossed)
-    assert asking["visible"] is False
+    _, results, go, _, note = distance.start(crossed)
+    assert (results["visible"], go["interactive"]) == (False, False)
     assert "no distances" in note
     *_, output, long, _, layers, routes, _, picture, _, status = flow.start(crossed)
     assert (output["visible"], long["visible"], layers["visible"], picture["visible"]) == (False,) * 4
@@ -139,8 +140,8 @@ def test_cross_attention_has_neither_distances_nor_rollout_nor_patterns(answer: 
 
 
 def test_how_far_heads_look_is_measured_on_demand(long_answer: Answer) -> None:
-    _, _, asking, _, estimate, found, results, *_ = distance.start(long_answer)
-    assert (asking["visible"], found, results["visible"]) == (True, None, False)
+    estimate, results, go, *_ = distance.start(long_answer)
+    assert (results["visible"], go["interactive"]) == (False, True)
     assert "2 forward passes" in estimate
     first, *_, last = list(distance.measure(any_folder, long_answer))
     assert "starting" in first[-1]
@@ -149,7 +150,7 @@ def test_how_far_heads_look_is_measured_on_demand(long_answer: Answer) -> None:
     assert "On the whole" in said
     assert table.count("<tr>") == 1 + 12
     assert (results["visible"], go["interactive"], stop["interactive"], status) == (True, True, False, "")
-    take = distance.offered(found, "")
+    take = whole("reach", plots.reach)(found, "")
     assert take is not None
     assert len(json.loads(take.made("json"))["links"]) > 0
     assert len(pd.read_csv(io.BytesIO(take.made("csv")))) == 12
