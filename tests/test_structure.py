@@ -133,7 +133,7 @@ def tabs() -> set[str]:
 
 def test_no_tab_knows_another_tabs_widgets() -> None:
     made = tabs()
-    assert {"changed", "flow", "distance", "rests", "matters", "noise", "several", "code"} <= made
+    assert {"changed", "flow", "probes", "rests", "matters", "noise", "several", "code"} <= made
     for name in made:
         known = imports((ROOT / "attncompare" / "ui" / f"{name}.py").read_text())
         others = {module.split(".")[2] for module in known if module.startswith("attncompare.ui.")}

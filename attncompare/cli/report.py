@@ -12,7 +12,17 @@ from attncompare.errors import AttnCompareError
 if TYPE_CHECKING:
     from attncompare import Pair
 
-PARTS = ("noise", "reach", "attribution", "erasure", "value-zeroing", "patching", "ablation")
+PARTS = (
+    "noise",
+    "patterns",
+    "bias",
+    "reach",
+    "attribution",
+    "erasure",
+    "value-zeroing",
+    "patching",
+    "ablation",
+)
 
 
 @asks
@@ -70,6 +80,8 @@ def _measured(pair: "Pair", text: str, wanted: tuple[str, ...], reading: Any, *,
 
     functions: dict[str, Callable[..., Any]] = {
         "noise": attncompare.noise,
+        "patterns": attncompare.probes.patterns,
+        "bias": attncompare.probes.bias,
         "reach": attncompare.reach,
         "attribution": attncompare.attribution,
         "erasure": attncompare.erasure,

@@ -1,5 +1,6 @@
 """How to make the same again: lines of Python and of a shell for a comparison and what was found beside it."""
 
+import json
 import shlex
 from typing import Any
 
@@ -8,7 +9,7 @@ from attncompare.attention import CheckpointInfo
 from attncompare.models import embedded
 from attncompare.models.generation import Generation
 from attncompare.models.reading import Reading
-from attncompare.models.readout import Readout
+from attncompare.report.calls import calls
 from attncompare.report.findings import Findings
 
 
@@ -30,9 +31,6 @@ def python(comparison: Comparison, findings: Findings, reading: Reading | None =
     ids = (
         "" if _is_embedded(comparison) else ", ".join(repr(_spec(side)) for side in (comparison.base, comparison.tuned))
     )
-    given = {
-        name: f"attncompare.{value!r}" if isinstance(value, Generation) else repr(value) for name, value in read.items()
-    }
     lines = [
         "from pathlib import Path",
         "",
@@ -41,11 +39,13 @@ def python(comparison: Comparison, findings: Findings, reading: Reading | None =
         "",
     ]
     lines += [f"pair = attncompare.load_pair({ids})", f"text = {comparison.text!r}"]
-    shared = "".join(f", {name}={value}" for name, value in given.items())
+    shared = "".join(f", {name}={python_value(name, value)}" for name, value in read.items())
     lines += [f"result = attncompare.compare(pair, text{shared})", "findings = Findings("]
-    for name, (function, options) in _asked(comparison, findings).items():
-        own = "".join(f", {key}={_python(key, value, comparison)}" for key, value in options.items())
-        lines.append(f"    {name}=attncompare.{function}(pair, text{own}{shared}),")
+    for name, call in calls(comparison, findings).items():
+        given = {**call.options, **call.read(read)}
+        words = "".join(f", {key}={_python(key, value, comparison)}" for key, value in given.items())
+        text = "text" if call.text is None else repr(call.text)
+        lines.append(f"    {name}=attncompare.{call.function}(pair, {text}{words}),")
     if lines[-1] == "findings = Findings(":
         lines[-1] = "findings = Findings()"
     else:
@@ -56,65 +56,53 @@ def python(comparison: Comparison, findings: Findings, reading: Reading | None =
 def shell(comparison: Comparison, findings: Findings, reading: Reading | None = None) -> str:
     """Commands that write the same to files, the report first."""
     pair = [] if _is_embedded(comparison) else ["--base", _spec(comparison.base), "--tuned", _spec(comparison.tuned)]
-    read = _flags(as_read(comparison, reading))
+    read = as_read(comparison, reading)
 
-    def line(command: str, own: list[str]) -> str:
+    def line(command: str, read: dict[str, Any], own: list[str], text: str = '"$text"') -> str:
         start = shlex.join(["attncompare", command, *pair])
-        return f'{start} --text "$text" {shlex.join([*read, *own, "--out", "out/"])}'
+        return f"{start} --text {text} {shlex.join([*_flags(read), *own, '--out', 'out/'])}"
 
-    asked = _asked(comparison, findings)
-    parts = ",".join(function.replace("_", "-") for function, _ in asked.values())
-    lines = [line("report", ["--measure", parts or "nothing"])]
-    for function, options in asked.values():
-        own = [word for key, value in options.items() for word in _option(function, key, value)]
-        lines.append(line("compare" if function == "noise" else function.replace("_", "-"), own))
+    made = calls(comparison, findings)
+    parts = ",".join(call.command for call in made.values() if call.by_report)
+    lines = [line("report", read, ["--measure", parts or "nothing"])]
+    for call in made.values():
+        if groups := call.options.get("groups"):
+            lines.append(f"printf %s {shlex.quote(json.dumps(groups, ensure_ascii=False))} > groups.json")
+        own = [word for key, value in call.options.items() for word in _option(call.function, key, value)]
+        command = "compare" if call.function == "noise" else call.command
+        lines.append(line(command, call.read(read), own, '"$text"' if call.text is None else shlex.quote(call.text)))
     return "\n".join([f"text={shlex.quote(comparison.text)}", *lines])
 
 
-def _asked(comparison: Comparison, findings: Findings) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Of each finding the function that makes it, and what it was asked with."""
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
-    if (noise := findings.noise) is not None:
-        others = noise.replicates.ids[1:] if noise.replicates else ()
-        drawn = {"draws": len(noise.draws), "seed": noise.seed} if len(noise.draws) else {}
-        found["noise"] = "noise", {**drawn, **({"replicates": others} if others else {})}
-    if findings.reach is not None:
-        found["reach"] = "reach", {}
-    if (one := findings.attribution) is not None:
-        found["attribution"] = "attribution", {"method": one.method, **_answer(one.readout)}
-    if (two := findings.erasure) is not None:
-        draws = {"draws": len(two.random_only["tuned"]), "seed": two.seed}
-        found["erasure"] = "erasure", {"erasing": two.erasing, **draws, **_answer(two.readout)}
-    if findings.zeroing is not None:
-        found["zeroing"] = "value_zeroing", {}
-    if (three := findings.patching) is not None:
-        found["patching"] = "patching", {"what": three.what, **_answer(three.readout)}
-    if (four := findings.ablation) is not None:
-        found["ablation"] = "ablation", {"how": four.how, **_answer(four.readout)}
-    return found
-
-
-def _answer(readout: Readout) -> dict[str, Any]:
-    against = {} if readout.against is None else {"against": readout.against}
-    return {"answer": readout.answer, **against}
+def python_value(name: str, value: Any) -> str:
+    """An argument as Python, of a script that imports attncompare."""
+    if name == "thresholds":
+        return f"attncompare.probes.Thresholds({', '.join(f'{one}={number!r}' for one, number in value.items())})"
+    return f"attncompare.{value!r}" if isinstance(value, Generation) else repr(value)
 
 
 def _python(key: str, value: Any, comparison: Comparison) -> str:
     if key != "replicates":
-        return repr(value)
+        return python_value(key, value)
     base = _spec(comparison.base)
     return f"[{', '.join(f'attncompare.load_pair({base!r}, {one!r})' for one in value)}]"
 
 
-_OPTIONS = {("noise", "draws"): "floor", ("noise", "seed"): "floor-seed", ("erasure", "seed"): "draws-seed"}
+_OPTIONS = {
+    ("noise", "draws"): "floor", ("noise", "seed"): "floor-seed", ("erasure", "seed"): "draws-seed",
+    ("noise", "replicates"): "replicate", ("probes.coreference", "candidates"): "candidate",
+}  # fmt: skip
 """What options of commands are called where that is not the keyword."""
 
 
 def _option(function: str, key: str, value: Any) -> list[str]:
-    """An option of a command as words of a shell."""
-    if key == "replicates":
-        return [word for one in value for word in ("--replicate", one)]
-    return [f"--{_OPTIONS.get((function, key), key)}", str(value)]
+    """An option of a command as words of a shell; what stands in a list or a mapping is given one after another."""
+    if key == "groups":
+        return ["--groups", "groups.json"]
+    if key == "thresholds":
+        return [word for one, number in value.items() for word in ("--threshold", f"{one}={number}")]
+    name = f"--{_OPTIONS.get((function, key), key)}"
+    return [word for one in (value if isinstance(value, list | tuple) else [value]) for word in (name, str(one))]
 
 
 def _flags(read: dict[str, Any]) -> list[str]:

@@ -24,6 +24,10 @@ TEXT_SHOWN = 4000
 
 UNMEASURED = {
     "noise": "whether it is more than noise (attncompare.noise)",
+    "patterns": "which pattern each head is (attncompare.probes.patterns)",
+    "coreference": "whom a pronoun looks at (attncompare.probes.coreference)",
+    "coreference_many": "whom pronouns look at in many sentences (attncompare.probes.coreference_of_many)",
+    "bias": "where heads look among groups of words (attncompare.probes.bias)",
     "reach": "how far the heads look (attncompare.reach)",
     "attribution": "which tokens the answer rests on (attncompare.attribution)",
     "erasure": "which ranking of the words is faithful (attncompare.erasure)",
@@ -134,6 +138,9 @@ attribution agree is no score of either: Neely et al. 2022, A song of (dis)agree
 <li>Erasure: DeYoung et al. 2020, ERASER: a benchmark to evaluate rationalized NLP models.</li>
 <li>Swapping heads: Vig et al. 2020, Investigating gender bias in language models using causal mediation analysis.
 Switching heads off: Michel et al. 2019, Are sixteen heads really better than one?</li>
+<li>Patterns of heads: Kovaleva et al. 2019, Revealing the dark secrets of BERT; induction: Olsson et al. 2022, In-context
+learning and induction heads; sinks: Gu et al. 2024, When attention sink emerges in language models. Pronouns: Klein &amp;
+Nabi 2019, Attention is (not) all you need for commonsense reasoning. Groups of words: Vig et al. 2020, as above.</li>
 <li>Attention as explanation: Jain &amp; Wallace 2019, Attention is not explanation; Wiegreffe &amp; Pinter 2019,
 Attention is not not explanation.</li></ul>"""
 

@@ -14,9 +14,10 @@ from attncompare.metrics import METRICS
 from attncompare.report import numbers
 from attncompare.report.findings import Findings
 from attncompare.report.pictures import figure_html
+from attncompare.report.probes import probes
 from attncompare.report.receipt import yardstick
 from attncompare.report.tables import folded
-from attncompare.report.words import answers_html, asked_about, limited_html, notes_html
+from attncompare.report.words import answers_html, asked_about, limited_html, notes_html, reading_html
 
 HEADS = 3
 """Heads whose maps are shown."""
@@ -50,7 +51,7 @@ def sections(comparison: Comparison, findings: Findings, tell: Progress) -> Iter
     parts = {
         "What changed": ("changed", lambda: _changed(comparison, findings)),
         "Where it flows": ("flow", lambda: _flow(comparison)),
-        "How far it looks": ("distance", lambda: _distance(findings)),
+        "Probes": ("probes", lambda: probes(comparison.text, findings)),
         "What the output rests on": ("rests", lambda: _rests(findings)),
         "Does it matter": ("matters", lambda: _matters(findings)),
         "Is it real": ("real", lambda: _real(findings)),
@@ -81,9 +82,7 @@ def _most(comparison: Comparison) -> str:
     ]
     first = f"{listing(most)} moved most of {bits.size} heads." if most else "No head moved."
     metric = METRICS["jsd_bits"]
-    return (
-        f"{answers_html([first])}{_reading(f'{metric.title} in {metric.unit}: {metric.reading} ({metric.citation})')}"
-    )
+    return f"{answers_html([first])}{reading_html(f'{metric.title} in {metric.unit}: {metric.reading} ({metric.citation})')}"
 
 
 def _heads(comparison: Comparison, findings: Findings) -> str:
@@ -93,7 +92,7 @@ def _heads(comparison: Comparison, findings: Findings) -> str:
         try:
             maps.append(comparison.head(mover.layer, mover.head))
         except AttnCompareError as error:  # their trace is gone: everything else in the report is still true
-            gone = f'<p class="reading">{escape(str(error))}</p>'
+            gone = reading_html(str(error))
             break
     if not maps and not gone:
         return ""
@@ -104,7 +103,7 @@ def _heads(comparison: Comparison, findings: Findings) -> str:
 def _flow(comparison: Comparison) -> str:
     found = comparison.rollout
     if found is None:
-        return f'<p class="reading">There is no rollout: {escape(comparison.rollout_omitted or "")}.</p>'
+        return reading_html(f"There is no rollout: {comparison.rollout_omitted or ''}.")
     about = (
         "Rollout multiplies the attention of all layers, heads averaged, with half of every token passing by on the "
         "residual path. It shows where information can come from; values and feed-forward layers are left out. (Abnar & "
@@ -116,19 +115,7 @@ def _flow(comparison: Comparison) -> str:
 def _routes(found: Routes, about: str) -> str:
     picture = figure_html(plots.rollout(found), plots.rollout_alt(found))
     table = folded("Numbers: the tokens whose share changed most", numbers.routes(found))
-    return f"{limited_html(found.answers)}{_reading(about)}{picture}{table}"
-
-
-def _distance(findings: Findings) -> str:
-    found = findings.reach
-    if found is None:
-        return ""
-    about = (
-        "Near is up to 8 positions away, the middle distance up to 64, far beyond; beside what uniform attention gives."
-    )
-    picture = figure_html(plots.reach(found), plots.reach_alt(found))
-    table = folded("Numbers: the heads that changed most", numbers.reach(found)) + numbers.links_across(found)
-    return f"{limited_html(found.answers)}{_reading(about)}{picture}{table}"
+    return f"{limited_html(found.answers)}{reading_html(about)}{picture}{table}"
 
 
 def _rests(findings: Findings) -> str:
@@ -188,7 +175,3 @@ def _real(findings: Findings) -> str:
 def _pictures(*figures: str) -> str:
     """Side by side where the page is wide enough."""
     return f'<div class="pictures">{"".join(figures)}</div>'
-
-
-def _reading(text: str) -> str:
-    return f'<p class="reading">{escape(text)}</p>'

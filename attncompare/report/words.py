@@ -64,3 +64,8 @@ def notes_html(notes: Sequence[str]) -> str:
 def asked_about(readout: Readout) -> str:
     """Which number of the output was asked about."""
     return f"Asked about: {readout.name}, in {readout.unit}."
+
+
+def reading_html(text: str) -> str:
+    """How something is to be read, as a quiet paragraph."""
+    return f'<p class="reading">{escape(text)}</p>'

@@ -1,7 +1,7 @@
 """One HTML file of everything that was found so far, made when it is asked for."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import gradio as gr
@@ -62,7 +62,7 @@ def made(local: LocalRule, answer: Answer | None, findings: Findings, ticket: An
 
 def report_button(states: States, local: LocalRule) -> gr.HTML:
     """The button, once there is an answer; it reports whatever ``states`` hold when it is pressed."""
-    parts = ("noise", "reach", "attribution", "erasure", "zeroing", "patching", "ablation")
+    parts = [one.name for one in fields(Findings) if one.name != "maps"]
 
     def taken(event: gr.EventData, answer: Answer | None, *found: Any) -> Iterator[Any]:
         findings = Findings(**dict(zip(parts, found, strict=True)))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from attncompare.models.generation import Generation
+from attncompare.report.code import python_value
 from attncompare.ui.questions import Question
 
 ANALYSES: dict[str, tuple[str, str, str]] = {
@@ -59,7 +60,10 @@ def python(call: Call) -> str:
     places = [repr(call.options[name]) for name in _POSITIONS if name in call.options]
     options = {name: value for name, value in call.options.items() if name not in _POSITIONS}
     trainings = options.pop("replicates", None)
-    given = [*places, *(f"{name}={_python(name, value)}" for name, value in {**options, **call.asked.reading}.items())]
+    given = [
+        *places,
+        *(f"{name}={python_value(name, value)}" for name, value in {**options, **call.asked.reading}.items()),
+    ]
     lines = [
         "import attncompare",
         "from attncompare import plots",
@@ -111,12 +115,6 @@ def curl(call: Call, address: str) -> str:
         f"  -d {shlex.quote(_json(call.payload))} | cut -d '\"' -f 4)\n"
         f'curl -sN {shlex.quote(f"{root}/{call.analysis}")}/"$event"\n'
     )
-
-
-def _python(name: str, value: Any) -> str:
-    if name == "thresholds":
-        return f"attncompare.probes.Thresholds({', '.join(f'{one}={number!r}' for one, number in value.items())})"
-    return f"attncompare.{value!r}" if isinstance(value, Generation) else repr(value)
 
 
 def _plain(value: Any) -> Any:

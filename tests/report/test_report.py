@@ -3,22 +3,27 @@
 import json
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import attncompare
-from attncompare import Comparison, Pair
+from attncompare import Comparison, Pair, probes
+from attncompare.analyses.winograd import SENTENCES
 from attncompare.cli import main
 from attncompare.errors import BadInput
 from attncompare.metrics import METRICS
 from attncompare.models.traces import TRACES
 from attncompare.report import Findings, code, report
+from attncompare.report.page import UNMEASURED
 from attncompare.report.tables import number
 
 TEXT = "The trophy does not fit in the brown suitcase because it is too big."
+RESUME = "She is a nurse and he is her doctor."
+IT_TWICE = "If it rains, $HOME is the cat's, and it sleeps."
 HOSTILE = "A </script><img src=x onerror=alert(1)> </style> {{x}} ${x} \u202eabc\u202c --> film"
 VOID = {"meta", "link", "img", "br"}
 LIMIT = 3_000_000
@@ -90,7 +95,19 @@ def found(embedded_pair: Pair) -> Findings:
     parts = ("reach", "attribution", "erasure", "patching", "ablation")
     measured = {name: getattr(attncompare, name)(embedded_pair, TEXT) for name in parts}
     zeroing = attncompare.value_zeroing(embedded_pair, TEXT)
-    return Findings(noise=attncompare.noise(embedded_pair, TEXT, draws=19), zeroing=zeroing, **measured)
+    noise = attncompare.noise(embedded_pair, TEXT, draws=19)
+    return Findings(noise=noise, zeroing=zeroing, **measured, **probed(embedded_pair))
+
+
+def probed(pair: Pair) -> dict[str, Any]:
+    """Every probe, some of the text and some of others."""
+    items = [sentence.item for sentence in SENTENCES[:4]]
+    return {
+        "patterns": probes.patterns(pair, TEXT),
+        "coreference": probes.coreference(pair, TEXT, "it", ["trophy", "suitcase"], correct="trophy"),
+        "coreference_many": probes.coreference_of_many(pair, items),
+        "bias": probes.bias(pair, RESUME),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +121,23 @@ def test_it_is_one_whole_page_of_its_own(page: str) -> None:
     assert [attrs["lang"] for attrs in read.all("html")] == ["en"]
     assert {"header", "nav", "main", "footer"} <= {tag for tag, _ in read.tags}
     # grid, layers, movers, three heads, rollout, reach, three of attribution, erasure, value zeroing, two of swapping,
-    # ablation, noise
-    assert len(read.all("img")) == 17
+    # ablation, noise, two of patterns, a pronoun, pronouns of many sentences, groups of words
+    assert len(read.all("img")) == 22
 
 
 def test_it_says_everything_that_was_found(page: str, compared: Comparison, found: Findings) -> None:
     text = Read(page).text
     beside = compared.with_noise(found.noise)
-    for answer in (found.noise, found.attribution, found.erasure, found.patching, found.ablation):
+    causes = found.attribution, found.erasure, found.patching, found.ablation
+    for answer in (
+        found.noise,
+        *causes,
+        found.patterns,
+        found.coreference,
+        found.coreference_many,
+        found.bias,
+        found.reach,
+    ):
         for sentence in answer.answers:
             assert " ".join(sentence.split()) in text
     assert beside.verdict.split(". ")[1] in text
@@ -123,6 +149,8 @@ def test_it_says_everything_that_was_found(page: str, compared: Comparison, foun
     assert "High attention is not an explanation" in text
     assert f"attncompare {attncompare.__version__}" in text
     assert "Not measured for this report" not in text
+    assert text.count("Asked about another text:") == 1  # the groups of words
+    assert RESUME in text
 
 
 def test_every_head_stands_in_it_with_its_numbers(page: str, compared: Comparison, found: Findings) -> None:
@@ -137,14 +165,22 @@ def test_every_head_stands_in_it_with_its_numbers(page: str, compared: Compariso
 
 def test_what_was_not_measured_is_said(compared: Comparison) -> None:
     read = judged(report(compared))
-    assert read.text.count("(attncompare.") == 7
+    assert read.text.count("(attncompare.") == len(UNMEASURED) == len(fields(Findings)) - 1
     assert len(read.all("img")) == 7
     assert "without a yardstick" in read.text
 
 
 def test_what_strangers_wrote_stays_text(embedded_pair: Pair) -> None:
     result = attncompare.compare(embedded_pair, HOSTILE)
-    parts = {name: getattr(attncompare, name)(embedded_pair, HOSTILE) for name in ("attribution", "erasure", "reach")}
+    parts = {
+        "attribution": attncompare.attribution(embedded_pair, HOSTILE, method="saliency"),
+        "erasure": attncompare.erasure(embedded_pair, HOSTILE, draws=10),
+        "reach": attncompare.reach(embedded_pair, HOSTILE),
+    }
+    parts["patterns"] = probes.patterns(embedded_pair, HOSTILE)
+    groups = {"<b>women</b>": ["film"], "</table>": ["src"]}
+    parts["bias"] = probes.bias(embedded_pair, HOSTILE + " again", groups=groups)
+    parts["coreference"] = probes.coreference(embedded_pair, HOSTILE, "film", ["img", "onerror"])
     judged(report(result, Findings(**parts, zeroing=attncompare.value_zeroing(embedded_pair, HOSTILE))))
     hostile = replace(result, base=replace(result.base, id=HOSTILE, revision='"><b onclick=x>'), text=HOSTILE * 400)
     read = judged(report(hostile))
@@ -157,6 +193,13 @@ def test_findings_of_another_text_are_refused(embedded_pair: Pair, compared: Com
         stray = getattr(attncompare, name)(embedded_pair, other)
         with pytest.raises(BadInput, match="another question"):
             report(compared, Findings(**{name: stray}))
+
+
+@pytest.mark.parametrize("name", ["patterns", "coreference", "coreference_many", "bias"])
+def test_probes_of_another_pair_are_refused(compared: Comparison, found: Findings, name: str) -> None:
+    stray = replace(compared, tuned=replace(compared.tuned, id="another"))
+    with pytest.raises(BadInput, match="another question"):
+        report(stray, Findings(**{name: getattr(found, name)}))
 
 
 def test_a_trace_that_is_gone_costs_only_the_maps(embedded_pair: Pair) -> None:
@@ -180,6 +223,11 @@ def test_its_lines_make_the_same_again(embedded_pair: Pair, monkeypatch, tmp_pat
     wanted = Findings(
         patching=attncompare.patching(embedded_pair, text, what="output", answer="positive", level="word"),
         reach=attncompare.reach(embedded_pair, text, level="word"),
+        patterns=probes.patterns(
+            embedded_pair, text, thresholds=probes.Thresholds(diagonal=0.4, broad=0.8), level="word"
+        ),
+        coreference=probes.coreference(embedded_pair, IT_TWICE, "it@2", ["$HOME", "cat's"], level="word"),
+        bias=probes.bias(embedded_pair, RESUME, groups={"people's": ["she"], "work": ["nurse"]}, answer="positive"),
     )
     page = report(result, wanted, reading=reading)
     monkeypatch.chdir(tmp_path)
@@ -189,12 +237,21 @@ def test_its_lines_make_the_same_again(embedded_pair: Pair, monkeypatch, tmp_pat
     first, *lines = code.shell(result, wanted, reading).splitlines()
     assert shlex.split(first) == [f"text={text}"]
     commands = [[text if word == "$text" else word for word in shlex.split(line)] for line in lines]
-    assert [command[1] for command in commands] == ["report", "reach", "patching"]
+    names = ["report", "patterns", "coreference", "groups", "bias", "reach", "patching"]
+    assert ["groups" if command[0] == "printf" else command[1] for command in commands] == names
     for command in commands:
+        if command[0] == "printf":
+            (tmp_path / command[-1]).write_text(command[2], "utf-8")
+            continue
         monkeypatch.setattr(sys, "argv", command)
         assert run() == 0
-    assert json.loads((tmp_path / "out" / "patching.json").read_text("utf-8")) == wanted.patching.to_dict()
-    assert judged((tmp_path / "out" / "report.html").read_text("utf-8")).text.count("(attncompare.") == 5
+    for name in ("patching", "patterns", "coreference", "bias"):
+        made = json.loads((tmp_path / "out" / f"{name}.json").read_text("utf-8"))
+        assert made == json.loads(json.dumps(getattr(wanted, name).to_dict()))
+    unmeasured = len(UNMEASURED) - len(
+        {"reach", "patching"}
+    )  # the others were asked in a way that report has no words for
+    assert judged((tmp_path / "out" / "report.html").read_text("utf-8")).text.count("(attncompare.") == unmeasured
 
 
 def run() -> int:

@@ -579,7 +579,7 @@ def test_hostile_tokens_stay_text(looking: Looking) -> None:
     assert looking.tab.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390)])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 def test_it_fits_and_can_be_read(browser: Any, address: str, theme: str, width: int) -> None:
     visitor = Looking(browser, address, theme, width)
     for name in ("plain", "many"):

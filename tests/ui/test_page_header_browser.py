@@ -56,9 +56,8 @@ def test_a_link_restores_pair_text_head_and_tab(visit: Visit, page: Served) -> N
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_verdict_stays_where_it_is_while_progress_comes_and_goes(browser: Any, page: Served, width: int) -> None:
-    visit = Visit(browser, page.url, "light", width)
+def test_the_verdict_stays_where_it_is_while_progress_comes_and_goes(browser: Any, page: Served) -> None:
+    visit = Visit(browser, page.url, width=390)
     visit.compare(TROPHY)
     visit.tab.fill("#text textarea", NEGATION)  # a text of fewer lines moves what is below it, and may
     visit.tab.evaluate(TOPS)

@@ -9,7 +9,7 @@ import gradio as gr
 SERVED: dict[str, gr.Blocks] = {}
 """Pages of this process by their address, so that a visitor can tell when the server has nothing left to do."""
 
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 0.7
 """How long nothing is asked of a page before it has settled: what one event changes may let the browser ask the next."""
 
 

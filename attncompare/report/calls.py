@@ -1,0 +1,91 @@
+"""Which call made each finding: function, options, and what of the reading it was asked with."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.mentions import numbered
+from attncompare.analyses.word_groups import DEFAULT
+from attncompare.models.readout import Readout
+from attncompare.report.findings import Findings
+
+
+@dataclass(frozen=True)
+class Call:
+    """The function that makes a finding, and what it was asked with."""
+
+    function: str
+    options: dict[str, Any] = field(default_factory=dict)
+    text: str | None = None
+    """Where it is not the compared one."""
+    unread: frozenset[str] = frozenset()
+    """What of the reading it was not asked with."""
+    by_report: bool = True
+    """Whether the command ``report`` measures the same when it is asked for it by name."""
+
+    @property
+    def command(self) -> str:
+        """The command line's name of it."""
+        return self.function.removeprefix("probes.").replace("_", "-")
+
+    def read(self, read: dict[str, Any]) -> dict[str, Any]:
+        """What of the reading it was asked with."""
+        return {name: value for name, value in read.items() if name not in self.unread}
+
+
+def calls(comparison: Comparison, findings: Findings) -> dict[str, Call]:
+    """The call of each finding, by the name it has in :class:`Findings`."""
+    found: dict[str, Call] = {}
+    if (noise := findings.noise) is not None:
+        others = noise.replicates.ids[1:] if noise.replicates else ()
+        drawn = {"draws": len(noise.draws), "seed": noise.seed} if len(noise.draws) else {}
+        found["noise"] = Call("noise", {**drawn, **({"replicates": others} if others else {})})
+    found |= _probes(comparison, findings)
+    if (one := findings.attribution) is not None:
+        found["attribution"] = Call("attribution", {"method": one.method, **_answer(one.readout)})
+    if (two := findings.erasure) is not None:
+        draws = {"draws": len(two.random_only["tuned"]), "seed": two.seed}
+        found["erasure"] = Call("erasure", {"erasing": two.erasing, **draws, **_answer(two.readout)})
+    if findings.zeroing is not None:
+        found["zeroing"] = Call("value_zeroing")
+    if (three := findings.patching) is not None:
+        found["patching"] = Call("patching", {"what": three.what, **_answer(three.readout)})
+    if (four := findings.ablation) is not None:
+        found["ablation"] = Call("ablation", {"how": four.how, **_answer(four.readout)})
+    return found
+
+
+def _probes(comparison: Comparison, findings: Findings) -> dict[str, Call]:
+    """The calls of probes, some of which have a text of their own: what belongs to the compared one is left out of it."""
+
+    def other(asked: str) -> tuple[str | None, frozenset[str]]:
+        return (None, frozenset()) if asked == comparison.text else (asked, frozenset({"text_pair", "target"}))
+
+    found: dict[str, Call] = {}
+    if (patterns := findings.patterns) is not None:
+        changed = patterns.thresholds.changed()
+        options: dict[str, Any] = {"thresholds": changed} if changed else {}
+        found["patterns"] = Call("probes.patterns", options, by_report=not changed)
+    if (meant := findings.coreference) is not None:
+        asked = meant.source.text
+        text, unread = other(asked)
+        named = [numbered(asked, one.text, one.start) for one in meant.candidates]
+        options = {"pronoun": numbered(asked, meant.pronoun.text, meant.pronoun.start), "candidates": named}
+        options |= {} if meant.correct is None else {"correct": named[meant.correct]}
+        unread |= {"generate", "attention"} if text else set()
+        found["coreference"] = Call("probes.coreference", options, text, unread, by_report=False)
+    if (bias := findings.bias) is not None:
+        text, unread = other(bias.source.text)
+        own = bias.groups != DEFAULT
+        options = {"groups": {name: list(words) for name, words in bias.groups.items()}} if own else {}
+        options |= _answer(bias.readout) if bias.readout else {}
+        plain = not own and text is None
+        found["bias"] = Call("probes.bias", options, text, unread | {"generate", "level"}, by_report=plain)
+    if findings.reach is not None:
+        found["reach"] = Call("reach")
+    return found
+
+
+def _answer(readout: Readout) -> dict[str, Any]:
+    against = {} if readout.against is None else {"against": readout.against}
+    return {"answer": readout.answer, **against}
