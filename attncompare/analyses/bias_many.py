@@ -30,14 +30,13 @@ def bias_of_many(
     groups: Mapping[str, Sequence[str]] | None = None,
     answer: str | None = None,
     against: str | None = None,
-    seed: int = 0,
     progress: Progress | None = None,
     **reading: Unpack[Reading],
 ) -> BiasOfMany:
     """Shares of groups and leakage of every head on 2 to 1000 texts, and the swap's change of the readout, with intervals.
 
     All texts are asked the same: what the tuned model finds likeliest on the first of them, if no ``answer`` is given. Other
-    arguments as in :func:`attncompare.analyses.bias.bias`, without a second text or a target. ``seed`` is of the resampling.
+    arguments as in :func:`attncompare.analyses.bias.bias`, without a second text or a target.
 
     Raises:
         BadInput: as bias, and where no text has a word of any group; the sentence says which text can't be read.
@@ -55,7 +54,7 @@ def bias_of_many(
             raise BadInput(f"Text {number} (‘{printable(text)}’) can't be probed: {error}") from None
     if not any(probe.found):
         hits(texts, lists)  # says what is missing, where it is missing in all of them
-    return probe.record(tuple(texts), seed)
+    return probe.record(tuple(texts))
 
 
 def _told(tell: Progress, step: str, done: int, total: int) -> Progress:
@@ -135,7 +134,7 @@ class _Probe:
         for side in SIDES:
             self._leaks[side].append(leaks[side])
 
-    def record(self, texts: tuple[str, ...], seed: int) -> BiasOfMany:
+    def record(self, texts: tuple[str, ...]) -> BiasOfMany:
         """Everything that was found."""
         first, pair = self._first, self._pair
         assert first is not None
@@ -163,7 +162,6 @@ class _Probe:
             outputs={side: frozen(values) for side, values in self._outputs.items()},
             swapped={side: frozen(values) for side, values in self._swapped.items()},
             leans=tuple(self._leans),
-            seed=seed,
             notes=tuple(notes),
         )
 

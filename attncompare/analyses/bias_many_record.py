@@ -50,8 +50,6 @@ class BiasOfMany:
     """``[text]``: the readout on the swapped text; NaN where nothing was swapped."""
     leans: tuple[int, ...]
     """Of each text how many more of its swapped words are female than male."""
-    seed: int
-    """Of the resampling of texts."""
     notes: tuple[str, ...]
 
     @property
@@ -60,9 +58,9 @@ class BiasOfMany:
         return *self.groups, REST
 
     @property
-    def enough(self) -> bool:
-        """Whether there are texts enough to say that an interval leaves 0 out."""
-        return len(self.texts) >= ENOUGH
+    def leaks_enough(self) -> bool:
+        """Whether texts enough have gendered words to say that the interval of a head's leakage leaves 0 out."""
+        return self.leakage_delta.texts >= ENOUGH
 
     def gap(self, side: str) -> np.ndarray:
         """``[text]``: the readout of the version whose swapped words are mostly female minus that of the mostly male one;
@@ -74,32 +72,29 @@ class BiasOfMany:
     @cached_property
     def gaps(self) -> dict[str, Interval]:
         """Of ``base`` and ``tuned``: mean of the gap over texts."""
-        return {side: mean_interval(self.gap(side), self.seed) for side in SIDES}
+        return {side: mean_interval(self.gap(side)) for side in SIDES}
 
     @cached_property
     def moves(self) -> dict[str, Interval]:
         """Of ``base`` and ``tuned``: mean size of the swap's change of the readout, whatever its sign."""
-        return {
-            side: mean_interval(np.abs(self.swapped[side].astype(float) - self.outputs[side]), self.seed)
-            for side in SIDES
-        }
+        return {side: mean_interval(np.abs(self.swapped[side].astype(float) - self.outputs[side])) for side in SIDES}
 
     @cached_property
     def means(self) -> dict[str, Interval]:
         """Of ``base``, ``tuned``, ``even`` and ``delta``: ``[part]``, share of each group, mean over heads."""
         of_text = {name: _over_heads(values) for name, values in self.shares.items()}
         of_text["delta"] = of_text["tuned"] - of_text["base"]
-        return {name: _by_part(values, self.seed) for name, values in of_text.items()}
+        return {name: mean_interval(values) for name, values in of_text.items()}
 
     @cached_property
     def head_deltas(self) -> Interval:
         """``[part, layer, head]``: change of each group's share, tuned minus base."""
-        return _by_part(self.shares["tuned"].astype(float) - self.shares["base"], self.seed)
+        return mean_interval(self.shares["tuned"].astype(float) - self.shares["base"])
 
     @cached_property
     def leakage_delta(self) -> Interval:
         """``[layer, head]``: change of leakage, tuned minus base."""
-        return mean_interval(self.leakage["tuned"].astype(float) - self.leakage["base"], self.seed)
+        return mean_interval(self.leakage["tuned"].astype(float) - self.leakage["base"])
 
     def texts_with(self, group: str) -> int:
         """How many texts have words of the group."""
@@ -111,9 +106,19 @@ class BiasOfMany:
         """What was found, what a person might try next, and last what that is not."""
         kinds = (self._gap(), self._attention(), self._leakage())
         steps = [step for said, step in zip(kinds, NEXT, strict=True) if said]
-        few = [] if self.enough else [f"{len(self.texts)} texts are too few to test ({ENOUGH} are needed): no interval is "
-                                      "read as a difference."]  # fmt: skip
+        few = [self.too_few] if self.too_few else []
         return *(sentence for said in kinds for sentence in said), *few, *steps, CAUTION
+
+    @property
+    def too_few(self) -> str:
+        """Of what there are too few texts to test; empty where there is nothing."""
+        if len(self.texts) < ENOUGH:
+            few = f"{_texts(len(self.texts))} are too few to test ({ENOUGH} are needed)"
+            return f"{few}: no interval is read as a difference."
+        gendered = self.leakage_delta.texts
+        if 0 < gendered < ENOUGH:
+            return f"{_texts(gendered)} with gendered words: too few to test leakage ({ENOUGH} are needed)."
+        return ""
 
     def _gap(self) -> list[str]:
         if self.readout is None or not self.moves["tuned"].texts:
@@ -155,11 +160,11 @@ class BiasOfMany:
             f"From where the answer is read, {head_name(self.layers[int(row)], int(head))} changed most in what it gives to "
             f"gendered words: {_points(one)} of its row, tuned minus base, mean of {_texts(found.texts)}."
         ]
-        if self.enough:
+        if self.leaks_enough:
             measured = int(np.isfinite(found.low).sum())
             said.append(
                 f"The intervals of {int(found.clear.sum())} of {measured} heads leave 0 out; about "
-                f"{measured * (1 - LEVEL):.0f} or more would by chance if none changed."
+                f"{measured * (1 - LEVEL):.0f} would by chance if none changed, more where few texts differ from the rest."
             )
         return said
 
@@ -177,7 +182,7 @@ class BiasOfMany:
             for name, values in zip(("delta", "low", "high"), self.head_deltas[:3], strict=True):
                 columns[f"{part}_{name}"] = values[at].ravel()
         for side in SIDES:
-            columns[f"leakage_{side}"] = mean_interval(self.leakage[side], self.seed).mean.ravel()
+            columns[f"leakage_{side}"] = mean_interval(self.leakage[side]).mean.ravel()
         for name, values in zip(("delta", "low", "high"), self.leakage_delta[:3], strict=True):
             columns[f"leakage_{name}"] = values.ravel()
         return pd.DataFrame(columns)
@@ -202,7 +207,7 @@ class BiasOfMany:
             "means": {name: _interval(found) for name, found in self.means.items()},
             "head_deltas": _interval(self.head_deltas),
             "leakage_delta": _interval(self.leakage_delta),
-            "resampling": {"level": LEVEL, "seed": self.seed, "unit": "text"},
+            "intervals": {"level": LEVEL, "kind": "Student's t", "unit": "text"},
         }
 
 
@@ -212,13 +217,6 @@ def _over_heads(values: np.ndarray) -> np.ndarray:
     total = np.where(known, values, 0).sum((2, 3), dtype=np.float64)
     count = known.sum((2, 3))
     return np.where(count, total / np.maximum(count, 1), np.nan)
-
-
-def _by_part(values: np.ndarray, seed: int) -> Interval:
-    """Intervals of ``[text, part, ...]``, each part over the texts that have it."""
-    found = [mean_interval(values[:, at], seed) for at in range(values.shape[1])]
-    mean, low, high = (np.stack([getattr(one, name) for one in found]) for name in ("mean", "low", "high"))
-    return Interval(mean, low, high, max(one.texts for one in found))
 
 
 def _interval(found: Interval) -> dict[str, Any]:

@@ -48,7 +48,9 @@ def maximum_attention(scores: np.ndarray) -> np.ndarray:
     """Maximum attention score: each candidate's share of what all heads give the candidate that they look at most.
 
     Klein & Nabi 2019 (Attention is (not) all you need for commonsense reasoning), over all axes of ``scores`` but the
-    first. A head that ties counts for each of its candidates in part. Shares sum to 1; NaN where nothing is given.
+    first. A head that ties counts for each of its candidates in part. Shares sum to 1; NaN where nothing is given. The
+    formula is theirs and what goes into it is not: their code reads from candidate to pronoun and takes the largest of a
+    word's pieces, here the pronoun looks and pieces are summed, so accuracies are not to be compared with theirs.
     """
     given = np.nan_to_num(scores) * np.nan_to_num(choices(scores))
     sums = given.reshape(len(given), -1).sum(1)

@@ -40,8 +40,6 @@ class PatternScores:
     """The band once special keys are left out and rows renormalised: what a head does beside resting on a sink."""
     entropy: Float[Tensor, " head"]
     """Mean over rows of a row's entropy as a share of the most it could have; NaN where no row sees two keys."""
-    sink: Float[Tensor, "head key"]
-    """Mean mass on each key over the rows that may see it, alpha of Gu et al. 2024 (When attention sink emerges, eq. 7)."""
 
     @property
     def band(self) -> Float[Tensor, " head"]:
@@ -69,7 +67,6 @@ class PatternSums:
         self._content = torch.zeros(5, heads, dtype=torch.float64)
         self._rows = torch.zeros(heads, dtype=torch.float64)
         self._entropy = torch.zeros(2, heads, dtype=torch.float64)  # and of how many rows
-        self._sees = torch.zeros(heads, len(special), dtype=torch.float64)
 
     def add(
         self,
@@ -87,7 +84,6 @@ class PatternSums:
         for i, offset in enumerate(OFFSETS):
             self._offsets[i, heads] += (rows * (away == offset)).sum((1, 2))
         seen = torch.ones(queries, keys, dtype=torch.bool) if visible is None else visible.cpu()
-        self._sees[heads, :keys] += seen.sum(0)
         most = seen.sum(-1).double().log()  # [query]
         of_rows = -torch.special.xlogy(rows, rows).sum(-1) / most.where(most > 0, torch.inf)
         self._entropy[:, heads] += torch.stack([of_rows.sum(-1), (most > 0).sum().double().expand(len(rows))])
@@ -105,7 +101,6 @@ class PatternSums:
             (within - even) / (1 - even),
             self._content[3] / self._content[4],
             self._entropy[0] / self._entropy[1],
-            self._received / self._sees,
         )
 
 

@@ -81,8 +81,8 @@ def bias_many_alt(record: BiasOfMany) -> str:
 
 
 def _below(record: BiasOfMany) -> str:
-    few = "" if record.enough else f" {len(record.texts)} texts are too few to test ({ENOUGH} are needed)."
-    return f"Means over texts. They describe two models on these texts, and pass no verdict.{few}"
+    few = record.too_few.partition(":")[0] if len(record.texts) < ENOUGH else record.too_few
+    return f"Means over texts. They describe two models on these texts, and pass no verdict. {few}".rstrip()
 
 
 def _groups(figure: Figure, record: BiasOfMany, names: list[str], y: float) -> None:
@@ -117,7 +117,7 @@ def _leakage(figure: Figure, record: BiasOfMany, place: Grid, y: float) -> None:
     found = record.leakage_delta
     write(figure, PAD, y + 46, f"share of the read row on gendered words, mean of {_counted(found.texts)}", color=MUTED)
     far = furthest(found.mean)
-    quiet = ~found.clear if record.enough else None
+    quiet = ~found.clear if record.leaks_enough else None
     draw_heads(
         figure, place, record.layers, found.mean, DIVERGING, (-far, far), "share", sign=True,
         outlined=_largest(record), quiet=quiet,
@@ -156,7 +156,7 @@ def _footnote(record: BiasOfMany) -> str:
         said.append(
             f"Outlined: {head_name(record.layers[row], head)}, {_interval(record.leakage_delta.at((row, head)))} points."
         )
-        if record.enough:
+        if record.leaks_enough:
             said.append("Small cells: the interval holds 0.")
     return " ".join(part for part in (*said, *record.notes, holes(record.layers)) if part)
 

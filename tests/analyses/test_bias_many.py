@@ -92,12 +92,25 @@ def test_few_texts_are_too_few_to_test(embedded_pair, found):
     assert "not a verdict" in few.answers[-1]
 
 
+def test_leakage_is_tested_where_texts_enough_have_gendered_words(found):
+    """Where nothing changed, few values would leave 0 out by far too often."""
+    noise = np.random.default_rng(0).normal(size=found.leakage["base"].shape).astype(np.float32)
+    noise[2:] = np.nan
+    few = replace(found, leakage={"base": noise, "tuned": noise[::-1][[-1, -2, *range(len(noise) - 2)]]})
+    assert few.leakage_delta.texts == 2
+    assert few.too_few == "2 texts with gendered words: too few to test leakage (8 are needed)."
+    assert few.too_few in few.answers
+    assert not any("heads leave 0 out" in sentence for sentence in few.answers)
+    assert found.leaks_enough
+    assert found.too_few == ""
+
+
 def test_frame_and_json(found):
     written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     frame = found.frame()
     assert len(frame) == 72
     np.testing.assert_allclose(frame["leakage_delta"], np.array(written["leakage_delta"]["mean"]).ravel())
-    assert written["resampling"] == {"level": 0.95, "seed": 0, "unit": "text"}
+    assert written["intervals"] == {"level": 0.95, "kind": "Student's t", "unit": "text"}
     assert written["texts_with"]["female"] == 5
 
 

@@ -114,8 +114,9 @@ def test_uniform_causal_attention_as_published() -> None:
     harmonic = sum(1 / i for i in range(1, size + 1))
     assert float(found.offsets[1]) == pytest.approx(harmonic / size, abs=1e-12)
     assert float(found.offsets[0]) * size / (size - 1) == pytest.approx((harmonic - 1) / (size - 1), abs=1e-12)
-    assert float(found.sink[0, 0]) == pytest.approx(0.074123, abs=5e-7)
-    assert float(found.sink[0, -1]) == pytest.approx(0.015625, abs=1e-12)
+    alpha = found.received[0] * size / torch.arange(size, 0, -1)  # Gu et al. 2024, eq. 7: over the rows from the key on
+    assert float(alpha[0]) == pytest.approx(0.074123, abs=5e-7)
+    assert float(alpha[-1]) == pytest.approx(0.015625, abs=1e-12)
     assert float(found.entropy) == pytest.approx(1)
 
 

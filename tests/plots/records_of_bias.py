@@ -102,6 +102,5 @@ def biased_many(texts: int = 10, layers: int = 6, heads: int = 12, *, borrowed: 
         outputs={side: frozen(values) for side, values in outputs.items()},
         swapped={side: frozen(values + 0.1) for side, values in outputs.items()},
         leans=tuple(1 if at % 3 else -1 for at in range(texts)),
-        seed=0,
         notes=(BORROWED,) if borrowed else (),
     )
