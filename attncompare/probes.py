@@ -14,8 +14,8 @@ from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_items import read_items
 from attncompare.analyses.coreference_many import coreference_of_many
 from attncompare.analyses.coreference_record import Coreference
-from attncompare.analyses.pattern_classes import PatternClasses
 from attncompare.analyses.pattern_classes import pattern_classes as patterns
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.metrics.pattern_rules import Thresholds
 
 __all__ = [

@@ -20,7 +20,6 @@ from attncompare.plots.outputs import outputs, outputs_alt
 from attncompare.plots.overlay import overlay, overlay_alt
 from attncompare.plots.patching import patching, patching_alt
 from attncompare.plots.pattern_classes import pattern_classes, pattern_classes_alt
-from attncompare.plots.patterns import patterns, patterns_alt
 from attncompare.plots.reach import reach, reach_alt
 from attncompare.plots.rollout import rollout, rollout_alt
 from attncompare.plots.scatter import scatter, scatter_alt
@@ -66,8 +65,6 @@ __all__ = [
     "patching_alt",
     "pattern_classes",
     "pattern_classes_alt",
-    "patterns",
-    "patterns_alt",
     "png",
     "reach",
     "reach_alt",

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from attncompare.analyses.maps import HeadMaps
-from attncompare.analyses.pattern_classes import PatternClasses
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.metrics.pattern_rules import PatternClass
 from attncompare.plots.canvas import BODY, HEADING, LINE, PAD, card, footer, heading, heading_width, lines, write
 from attncompare.plots.colors import INK, MUTED, SEQUENTIAL, top
@@ -60,11 +60,8 @@ def _example(
     limits: tuple[float, float],
 ) -> None:
     x, y = corner
-    cell = found.layers.index(maps.layer), maps.head
     write(figure, x, y + 22, f"{name}: {maps.name}", points=11, color=INK, fontweight="bold")
-    kind, before = str(found.tuned.kinds[cell]), found.base.name(cell)
-    was = "the same class in base" if before == name else f"{before} in base"
-    write(figure, x, y + 22 + LINE, f"{kind} · {was}" if kind else was, points=BODY, color=MUTED)
+    write(figure, x, y + 22 + LINE, found.more(name, maps), points=BODY, color=MUTED)
     draw(figure, place, (x, y + _NAME), 0, maps.tuned, SEQUENTIAL, limits, f"{name}: {maps.name}")
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from attncompare.analyses.pattern_classes import SETTLED, PatternClasses, SideClasses
+from attncompare.analyses.pattern_record import SETTLED, PatternClasses, SideClasses
 from attncompare.attention import head_name
 from attncompare.metrics.pattern_rules import CLASSES
 from attncompare.plots.canvas import (

@@ -13,7 +13,7 @@ from attncompare.analyses.erasure import Erasure
 from attncompare.analyses.maps import HeadMaps
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.patching import Patching
-from attncompare.analyses.pattern_classes import PatternClasses
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.analyses.routes import Routes
 from attncompare.errors import BadInput
 

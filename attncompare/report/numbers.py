@@ -12,7 +12,7 @@ from attncompare.analyses.distance import Reach
 from attncompare.analyses.erasure import NAMES, Erasure
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.patching import Patching
-from attncompare.analyses.pattern_classes import PatternClasses
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.analyses.routes import Routes
 from attncompare.analyses.verdict import named, printable
 from attncompare.attention import head_name

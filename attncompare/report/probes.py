@@ -7,7 +7,7 @@ from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_record import Coreference
 from attncompare.analyses.distance import Reach
-from attncompare.analyses.pattern_classes import PatternClasses
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.report import bias_numbers, coreference, numbers
 from attncompare.report.findings import Findings
 from attncompare.report.pictures import figure_html

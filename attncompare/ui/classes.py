@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from attncompare import plots
-from attncompare.analyses.pattern_classes import PatternClasses
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.errors import BadInput
 from attncompare.metrics.pattern_rules import Thresholds
 from attncompare.models.checkpoint import LocalRule

@@ -10,12 +10,13 @@ from typing import Any
 import gradio as gr
 
 from attncompare import plots
-from attncompare.analyses.patterns import THRESHOLDS, Patterns
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.models.checkpoint import LocalRule
 from attncompare.report.words import marked
 from attncompare.ui.failures import failure
 from attncompare.ui.files import shown
-from attncompare.ui.questions import Answer, ask_patterns
+from attncompare.ui.probing import ask_class_examples
+from attncompare.ui.questions import Answer
 from attncompare.ui.states import States
 from attncompare.ui.taking import Take, take_row
 from attncompare.ui.theme import DRAWING, PICTURE, PRIVATE
@@ -35,13 +36,14 @@ nothing to do with each other: compare texts of similar length.</p>
 <p>Tokens such as [CLS], [SEP] or the first one, where attention goes that has nothing better to do. Mass that moves to or
 from a sink often changes little; mass that moves between content tokens is the part to look at.</p></section>"""
 
-PATTERNS = f"""<section class="help"><h3>Patterns</h3>
+PATTERNS = """<section class="help"><h3>Patterns</h3>
 <p>Most maps are one of a few shapes. A <b>diagonal</b>: each token looks at itself or a neighbour, so the head keeps track
 of positions and order. A <b>vertical line</b>: all tokens look at one token, a sink that takes spare attention or a
-keyword. <b>Blocks</b>: tokens look within their own segment, a clause or one text of two. A head that is none of them
-answers to what the text says. The examples are heads of your comparison, found by rules whose thresholds
-({", ".join(f"{name} {least:g}" for name, least in THRESHOLDS.items())}) are ours.
-<cite>The kinds are those of Kovaleva et al. 2019, Revealing the dark secrets of BERT</cite></p></section>"""
+keyword. <b>Blocks</b>: tokens look within their own segment, a clause or one text of two. <b>Broad</b>: attention is
+spread about evenly. A head that is none of them, <b>heterogeneous</b>, answers to what the text says. The examples are
+heads of your tuned model, of each class the one that stands furthest inside it.
+<a href="#probe-patterns" data-go-tab="probes" data-go-to="probe-patterns">Which pattern is each head?</a>
+<cite>Kinds of Kovaleva et al. 2019, Revealing the dark secrets of BERT; the rules are ours</cite></p></section>"""
 
 REST = """<section class="help"><h3>Floors</h3>
 <p>What a divergence would be without any training: the same weights in other arithmetic, and random changes of the weights
@@ -64,7 +66,7 @@ WAITING = '<p class="waiting">Press Compare: your own heads will stand here as e
 CROSSED = '<p class="reading">Cross-attention has no such patterns: switch to the encoder or the decoder.</p>'
 
 
-def draw(local: LocalRule, answer: Answer | None, found: Patterns | None) -> Iterator[tuple[Any, ...]]:
+def draw(local: LocalRule, answer: Answer | None, found: PatternClasses | None) -> Iterator[tuple[Any, ...]]:
     """The fold was opened: updates of what was found, what is said, results and picture; nothing if it is there already."""
     if answer is None or found is not None:
         yield gr.skip()  # a handler that gives nothing would empty its outputs
@@ -77,8 +79,8 @@ def draw(local: LocalRule, answer: Answer | None, found: Patterns | None) -> Ite
         return gr.skip(), progress_html(step), gr.skip(), gr.skip()
 
     try:
-        made = yield from follow(lambda progress: ask_patterns(answer.question, local, progress), busy)
-        picture = shown("patterns", plots.patterns(made), plots.patterns_alt(made))
+        made = yield from follow(lambda progress: ask_class_examples(answer.question, local, progress), busy)
+        picture = shown("patterns", plots.class_examples(made), plots.class_examples_alt(made))
         yield made, said_html(made), gr.update(visible=True), picture
     except Exception as error:
         failed = failure(error)
@@ -96,17 +98,19 @@ def renew(local: LocalRule, answer: Answer | None, unfolded: bool) -> Iterator[t
         yield from draw(local, answer, None)
 
 
-def said_html(found: Patterns) -> str:
+def said_html(found: PatternClasses) -> str:
     """What each example shows."""
-    items = "".join(f"<li>{marked(sentence)}</li>" for sentence in found.answers)
+    items = "".join(
+        f"<li>{marked(f'{name}: {one.name}, {found.more(name, one)}')}</li>" for name, one in found.examples
+    )
     return f'<ul class="help found">{items}</ul>'
 
 
-def offered(found: Patterns | None, opened: str) -> Take | None:
+def offered(found: PatternClasses | None, opened: str) -> Take | None:
     """The examples as files."""
     if found is None:
         return None
-    return Take("patterns", lambda: plots.patterns(found), found.frame, found.to_dict)
+    return Take("patterns", lambda: plots.class_examples(found), found.frame, found.to_dict)
 
 
 def help_part(states: States, local: LocalRule) -> None:

@@ -10,7 +10,8 @@ from attncompare.analyses.coreference_items import Format, read_items
 from attncompare.analyses.coreference_many import built_in, coreference_of_many
 from attncompare.analyses.coreference_record import Coreference
 from attncompare.analyses.mentions import Wanted
-from attncompare.analyses.pattern_classes import PatternClasses, pattern_classes
+from attncompare.analyses.pattern_classes import classes_alone, pattern_classes
+from attncompare.analyses.pattern_record import PatternClasses
 from attncompare.attention import Progress
 from attncompare.errors import BadInput
 from attncompare.metrics.pattern_rules import Thresholds
@@ -29,6 +30,12 @@ def ask_pattern_classes(
     with ready(asked, local, progress) as pair:
         how: dict[str, Any] = {"thresholds": thresholds, "progress": progress}
         return pattern_classes(pair, asked.text, **how, **asked.reading)
+
+
+def ask_class_examples(asked: Question, local: LocalRule, progress: Progress) -> PatternClasses:
+    """The same by the usual thresholds, from the text alone."""
+    with ready(asked, local, progress) as pair:
+        return classes_alone(pair, asked.text, progress=progress, **asked.reading)
 
 
 MOST_SENTENCES = 1000

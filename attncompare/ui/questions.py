@@ -12,7 +12,6 @@ from attncompare.analyses.comparison import Comparison, compare
 from attncompare.analyses.distance import Reach
 from attncompare.analyses.maps import HeadMaps, Window, head_maps
 from attncompare.analyses.noise import Noise
-from attncompare.analyses.patterns import Patterns, patterns
 from attncompare.analyses.reaching import reach
 from attncompare.analyses.routes import Routes, rollout
 from attncompare.analyses.several import Several, require_texts, several, which
@@ -141,12 +140,6 @@ def ask_reach(asked: Question, local: LocalRule, progress: Progress) -> Reach:
     """Near, mid and far mass of every head, and the strongest far links."""
     with ready(asked, local, progress) as pair:
         return reach(pair, asked.text, progress=progress, **asked.reading)
-
-
-def ask_patterns(asked: Question, local: LocalRule, progress: Progress) -> Patterns:
-    """Pattern scores of every head, and an example of each pattern."""
-    with ready(asked, local, progress) as pair:
-        return patterns(pair, asked.text, progress=progress, **asked.reading)
 
 
 def ask_several(asked: Question, texts: Sequence[str], local: LocalRule, progress: Progress) -> Several:

@@ -22,7 +22,7 @@ class States:
     reach: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.distance.Reach`."""
     patterns: gr.State = field(default_factory=gr.State)
-    """:class:`~attncompare.analyses.pattern_classes.PatternClasses`."""
+    """:class:`~attncompare.analyses.pattern_record.PatternClasses`."""
     attribution: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.attribution.Attribution`."""
     erasure: gr.State = field(default_factory=gr.State)

@@ -9,7 +9,8 @@ import torch
 
 import attncompare
 from attncompare.analyses.copying import LENGTH, SEQUENCES
-from attncompare.analyses.pattern_classes import SETTLED, PatternClasses, pattern_classes
+from attncompare.analyses.pattern_classes import classes_alone, pattern_classes
+from attncompare.analyses.pattern_record import SETTLED, PatternClasses
 from attncompare.errors import BadInput
 from attncompare.metrics.pattern_rules import CLASSES, Thresholds
 from attncompare.models import repeated
@@ -84,6 +85,28 @@ def test_examples_are_heads_of_their_class(found) -> None:
         cell = maps.layer, maps.head
         assert found.tuned.name(cell) == name
         assert found.tuned.margins[cell] == found.tuned.margins[found.tuned.classes == CLASSES.index(name)].max()
+
+
+def test_an_example_is_shown_more_closely(embedded_pair, found) -> None:
+    for name, maps in found.examples:
+        cell = maps.layer, maps.head
+        more = found.more(name, maps)
+        assert more.endswith(f"{found.base.name(cell)} in base" if found.changed[cell] else "the same class in base")
+        assert more.startswith(found.tuned.kinds[cell])
+        assert np.array_equal(maps.tuned, attncompare.head_maps(embedded_pair, TROPHY, *cell).tuned)
+
+
+def test_an_example_of_a_long_text_is_a_part_of_it(embedded_pair) -> None:
+    for _, maps in classes_alone(embedded_pair, " ".join([TROPHY] * 4)).examples:
+        assert maps.base.shape == (32, 32)
+        assert maps.queries == maps.keys
+
+
+def test_the_text_alone_has_the_same_classes_and_no_copying_scores(decoders) -> None:
+    whole, alone = pattern_classes(decoders, TEXT), classes_alone(decoders, TEXT)
+    assert np.array_equal(whole.tuned.classes, alone.tuned.classes)
+    assert (alone.copying, alone.uncopied) == (None, "")
+    assert whole.copying is not None
 
 
 def test_kinds_of_diagonals_and_verticals(found) -> None:

@@ -9,7 +9,7 @@ from matplotlib.patches import PathPatch, Rectangle
 
 from attncompare import plots
 from attncompare.analyses.asking import Source
-from attncompare.analyses.pattern_classes import PatternClasses, SideClasses
+from attncompare.analyses.pattern_record import PatternClasses, SideClasses
 from attncompare.attention import About, frozen
 from attncompare.metrics.pattern_rules import CLASSES, SCORES, Thresholds
 from attncompare.plots.pattern_classes import COLORS, LETTERS

@@ -9,12 +9,10 @@ import pytest
 from attncompare import plots
 from attncompare.analyses.glance import Glance
 from attncompare.analyses.outputs import Outputs
-from attncompare.analyses.patterns import THRESHOLDS, Example, Patterns
 from attncompare.analyses.pinned import Beside
 from attncompare.analyses.several import Several
-from attncompare.attention import About
 from tests.plots.layout import judge, labelled, written
-from tests.plots.records import HOSTILE, comparison, continued, head_maps, hostile, pair_of_texts, tokens
+from tests.plots.records import HOSTILE, comparison
 
 SAID = Outputs("label", (("negative", 0.6),), (("positive", 0.9),), "own", 0.2, False)
 
@@ -87,52 +85,3 @@ def test_two_comparisons_of_any_shapes(shapes: Any) -> None:
     assert then.get_array().shape == shapes[0]
     assert now.get_array().shape == shapes[1]
     assert then.get_clim() == now.get_clim()
-
-
-def made_patterns(shown: int = 3, **how: Any) -> Patterns:
-    maps = head_maps(**how)
-    numbers = {name: np.full((6, 12), 0.3, np.float32) for name in THRESHOLDS}
-    null = {name: np.full(6, 0.1, np.float32) for name in THRESHOLDS}
-    examples = [Example(name, 0.7, 0.6, 0.1, "mostly on the token before", maps) for name in THRESHOLDS]
-    return Patterns(maps.tokens, tuple(range(6)), numbers, numbers, null, tuple(examples[:shown]), maps.about)
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {},
-        {"causal": True},
-        {"count": 4},
-        {"count": 32},
-        {"texts": hostile()},
-        {"texts": pair_of_texts()},
-        {"texts": continued(), "causal": True},
-        {"texts": tokens(90), "window": ((58, 90), (58, 90))},
-        {"about": About("decoder", "word", True)},
-    ],
-)
-@pytest.mark.parametrize("shown", [1, 3])
-def test_patterns_are_drawn_tuned_above_base(how: dict[str, Any], shown: int) -> None:
-    found = made_patterns(shown, **how)
-    figure = plots.patterns(found)
-    figure.draw_without_rendering()
-    for text in (*figure.texts, *(text for axes in figure.axes for text in axes.texts)):
-        box = text.get_window_extent()
-        assert figure.bbox.x0 <= box.x0, text.get_text()
-        assert box.x1 <= figure.bbox.x1, text.get_text()
-        assert figure.bbox.y0 <= box.y0, text.get_text()
-        assert box.y1 <= figure.bbox.y1, text.get_text()
-    for example in found.examples:
-        for side in ("tuned", "base"):
-            image = labelled(figure, f"{example.pattern}, {side}").images[0]
-            np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), getattr(example.maps, side))
-    tuned, base = (labelled(figure, f"diagonal, {side}").get_position() for side in ("tuned", "base"))
-    assert tuned.y0 > base.y1
-
-
-def test_a_pattern_that_no_head_shows_is_called_so() -> None:
-    found = made_patterns()
-    weak = replace(found, examples=(replace(found.examples[0], score=0.3), *found.examples[1:]))
-    assert "Diagonal: L3.H9, not clearly" in written(plots.patterns(weak))
-    assert "Vertical: L3.H9, not clearly" not in written(plots.patterns(weak))
-    assert "Diagonal: no head shows it clearly" in plots.patterns_alt(weak)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from attncompare import Pair, plots, reach, rollout
-from attncompare.analyses.patterns import patterns
+from attncompare.analyses.pattern_classes import classes_alone
 from attncompare.attention import Token
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.traces import TRACES
@@ -229,8 +229,10 @@ def test_another_kind_of_model_can_stand_beside(answer: Answer, long_answer: Ans
 
 def test_the_help_shows_the_visitors_own_heads(answer: Answer, embedded_pair: Pair) -> None:
     found, said, results, picture = last_of(help.draw(any_folder, answer, None))
-    assert found.answers == patterns(embedded_pair, NEGATION).answers
-    assert "<b>L0.H2</b> shows it most" in said
+    assert found.answers == classes_alone(embedded_pair, NEGATION).answers
+    assert len(found.examples) > 2
+    for name, maps in found.examples:
+        assert f"{name}: <b>{maps.name}</b>, {found.more(name, maps)}" in said
     assert results["visible"] is True
     assert is_picture(picture)
     assert list(help.draw(any_folder, answer, found)) == [SKIPPED]  # opened again

@@ -87,9 +87,9 @@ def test_the_help_draws_the_visitors_own_heads(browser: Any, page: Served) -> No
     visit.idle()
     assert "Press Compare" in visit.tab.inner_text("#patterns-answer")
     visit.compare()
-    visit.tab.wait_for_selector("#patterns img[alt*='shows it most']", state="attached")
+    visit.tab.wait_for_selector("#patterns img[alt*='one for each class']", state="attached")
     visit.tab.locator("#patterns").scroll_into_view_if_needed()  # a browser loads it when it comes into sight
-    visit.tab.wait_for_selector("#patterns img[alt*='shows it most']")
+    visit.tab.wait_for_selector("#patterns img[alt*='one for each class']")
     first = visit.source("#patterns")
     visit.compare(PRAISE)  # while the fold is open
     visit.changed("#patterns", first)
