@@ -18,7 +18,7 @@ from attncompare.metrics.floor import ALPHA, floor
 from attncompare.models.pair import Pair
 from tests.models import readers
 
-RUNS = 200
+RUNS = 120
 TEXTS = 20
 SENTENCE = readers.SENTENCES[0]
 _COUNT = count()

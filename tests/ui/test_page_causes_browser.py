@@ -1,10 +1,7 @@
 """The tabs *What the output rests on* and *Does it matter* in a real browser."""
 
-from typing import Any
-
 from attncompare.attention import unheard
 from attncompare.ui.work import turn
-from tests.ui.conftest import Served
 from tests.ui.visiting import Visit
 
 TEXT = "A dull film."
@@ -28,6 +25,14 @@ def said(visit: Visit, part: str, words: str) -> None:
     visit.tab.wait_for_function(
         "([part, words]) => document.querySelector(`#${part}-status`)?.innerText.includes(words)", arg=[part, words]
     )
+
+
+def fits_a_phone(visit: Visit) -> None:
+    """Nothing scrolls sideways on a narrow screen."""
+    visit.tab.set_viewport_size({"width": 390, "height": 900})
+    visit.tab.wait_for_function("innerWidth === 390")
+    assert visit.overflow() <= 0
+    visit.tab.set_viewport_size({"width": 1280, "height": 900})
 
 
 def errors_cancelling_and_a_new_comparison(visit: Visit, tab: str) -> None:
@@ -91,20 +96,8 @@ def test_what_the_output_rests_on_is_found_when_asked(visit: Visit) -> None:
         with visit.tab.expect_download() as download:
             visit.tab.click(f"#take-{row} [data-kind={kind}]")
         assert download.value.suggested_filename == name
+    fits_a_phone(visit)
     errors_cancelling_and_a_new_comparison(visit, "rests")
-
-
-def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, page: Served) -> None:
-    visit = Visit(browser, page.url, "dark", 390)
-    visit.compare(TEXT)
-    for tab, part, picture in (("rests", "zero", "value-zeroing"), ("matters", "ablate", "ablation")):
-        opened(visit, tab)
-        assert visit.overflow() <= 0
-        visit.tab.click(f"#{part}")
-        visit.tab.wait_for_selector(f"#{picture} img")
-        assert visit.overflow() <= 0
-    assert visit.complaints == []
-    visit.context.close()
 
 
 def test_whether_it_matters_is_tested_when_asked(visit: Visit) -> None:
@@ -126,4 +119,5 @@ def test_whether_it_matters_is_tested_when_asked(visit: Visit) -> None:
     with visit.tab.expect_download() as download:
         visit.tab.click("#take-swapped-heads [data-kind=csv]")
     assert download.value.suggested_filename == "patching.csv"
+    fits_a_phone(visit)
     errors_cancelling_and_a_new_comparison(visit, "matters")
