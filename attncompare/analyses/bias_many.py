@@ -6,14 +6,14 @@ from typing import Unpack
 import numpy as np
 
 from attncompare.analyses.asking import BORROWED, Source, ask
+from attncompare.analyses.bias import NO_ANSWER
 from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import SIDES
 from attncompare.analyses.bias_steps import Looking, by_word, flagged, group_shares, leakage, look
 from attncompare.analyses.bias_swap import counterpart
 from attncompare.analyses.counterfactuals import lean
 from attncompare.analyses.looks import assumed, looks
-from attncompare.analyses.text_lists import require_many
-from attncompare.analyses.verdict import printable
+from attncompare.analyses.text_lists import require_many, which
 from attncompare.analyses.word_groups import DEFAULT, hits, require_groups
 from attncompare.attention import Progress, frozen, unheard
 from attncompare.errors import BadInput
@@ -46,13 +46,15 @@ def bias_of_many(
     require_many(texts)
     if reading.get("text_pair") is not None or reading.get("target") is not None:
         raise BadInput("Each of many texts is read alone: leave text_pair and target out.")
+    if answer is not None and pair.output_kind == "none":
+        raise BadInput(NO_ANSWER)
     how, tell = by_word(reading), progress or unheard
     probe = _Probe(pair, lists, how, answer, against)
     for number, text in enumerate(texts, 1):
         try:
             probe.add(text, _told(tell, f"text {number} of {len(texts)}", number - 1, len(texts)))
         except BadInput as error:
-            raise BadInput(f"Text {number} (‘{printable(text)}’) can't be probed: {error}") from None
+            raise BadInput(which(number, text, "probed", error)) from None
     if not any(probe.found):
         hits(texts, lists)  # says what is missing, where it is missing in all of them
     return probe.record(tuple(texts), seed)
@@ -155,6 +157,7 @@ class _Probe:
             source=Source(pair.base.info, pair.tuned.info, "\n".join(texts), {"texts": list(texts)}),
             about=first.about,
             readout=self._readout,
+            sought=self._answer is not None,
             texts=texts,
             groups=self._lists,
             layers=first.stack.layers,
