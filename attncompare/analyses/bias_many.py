@@ -53,6 +53,8 @@ def bias_of_many(
     for number, text in enumerate(texts, 1):
         try:
             probe.add(text, _told(tell, f"text {number} of {len(texts)}", number - 1, len(texts)))
+        except _Unanswerable as error:
+            raise BadInput(str(error)) from None
         except BadInput as error:
             raise BadInput(which(number, text, "probed", error)) from None
     if not any(probe.found):
@@ -67,6 +69,10 @@ def _told(tell: Progress, step: str, done: int, total: int) -> Progress:
         tell(f"{step}: {inner}", at, of)
 
     return told
+
+
+class _Unanswerable(Exception):
+    """The answer that was asked for can't be used, whatever the text."""
 
 
 class _Probe:
@@ -109,7 +115,10 @@ class _Probe:
     def _look(self, question: PairText, tell: Progress) -> Looking:
         """Both models on a text; the first one says what all are asked."""
         if self._first is None and self._pair.output_kind != "none":
-            self._readout, sides = ask(self._pair, question, self._answer, self._against, tell)
+            try:
+                self._readout, sides = ask(self._pair, question, self._answer, self._against, tell)
+            except BadInput as error:
+                raise _Unanswerable(str(error)) from None
             self._first = question
             return Looking(sides, looks(self._pair, question, self._readout, sides, tell))
         self._first = self._first or question

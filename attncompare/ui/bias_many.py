@@ -71,7 +71,7 @@ def bias_many_part(states: States, groups: gr.Textbox, fields: tuple[gr.Textbox,
         lines = gr.Textbox(
             "\n".join(EXAMPLES),
             label="Texts",
-            info=f"One a line, {FEWEST} to {MOST_TEXTS}. These are examples, two by two alike but for one person's gender.",
+            info=f"One a line, {FEWEST} to {MOST_TEXTS}. The examples are two by two alike but for one person.",
             lines=10,
             max_lines=12,
             elem_id="bias-texts",
