@@ -14,8 +14,10 @@ from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_items import read_items
 from attncompare.analyses.coreference_many import coreference_of_many
 from attncompare.analyses.coreference_record import Coreference
+from attncompare.analyses.coreference_written import items_of
 from attncompare.analyses.pattern_classes import pattern_classes as patterns
 from attncompare.analyses.pattern_record import PatternClasses
+from attncompare.analyses.winograd import SENTENCES
 from attncompare.metrics.pattern_rules import Thresholds
 
 __all__ = [
@@ -24,11 +26,13 @@ __all__ = [
     "Coreference",
     "CoreferenceMany",
     "PatternClasses",
+    "SENTENCES",
     "Thresholds",
     "bias",
     "bias_of_many",
     "coreference",
     "coreference_of_many",
+    "items_of",
     "patterns",
     "read_items",
 ]

@@ -33,6 +33,8 @@ NO_OUTPUTS = (
     "swap is followed through attention alone."
 )
 
+NO_ANSWER = "What these models answer can't be compared: leave the answer out."
+
 
 def bias(
     pair: Pair,
@@ -89,6 +91,7 @@ def bias(
         source=source(pair, question),
         about=question.about,
         readout=readout,
+        sought=answer is not None,
         outputs=outputs,
         words=question.key_tokens,
         groups=lists,
@@ -148,7 +151,7 @@ def _first_look(
     """Both models on the text, and what is read out of them; None where they have no outputs."""
     if pair.output_kind == "none":
         if answer is not None:
-            raise BadInput("What these models answer can't be compared: leave the answer out.")
+            raise BadInput(NO_ANSWER)
         return look(pair, question, None, tell), None
     readout, sides = ask(pair, question, answer, against, tell)
     return Looking(sides, looks(pair, question, readout, sides, tell)), readout

@@ -6,14 +6,14 @@ from typing import Unpack
 import numpy as np
 
 from attncompare.analyses.asking import BORROWED, Source, ask
+from attncompare.analyses.bias import NO_ANSWER
 from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import SIDES
 from attncompare.analyses.bias_steps import Looking, by_word, flagged, group_shares, leakage, look
 from attncompare.analyses.bias_swap import counterpart
 from attncompare.analyses.counterfactuals import lean
 from attncompare.analyses.looks import assumed, looks
-from attncompare.analyses.text_lists import require_many
-from attncompare.analyses.verdict import printable
+from attncompare.analyses.text_lists import require_many, which
 from attncompare.analyses.word_groups import DEFAULT, hits, require_groups
 from attncompare.attention import Progress, frozen, unheard
 from attncompare.errors import BadInput
@@ -45,13 +45,17 @@ def bias_of_many(
     require_many(texts)
     if reading.get("text_pair") is not None or reading.get("target") is not None:
         raise BadInput("Each of many texts is read alone: leave text_pair and target out.")
+    if answer is not None and pair.output_kind == "none":
+        raise BadInput(NO_ANSWER)
     how, tell = by_word(reading), progress or unheard
     probe = _Probe(pair, lists, how, answer, against)
     for number, text in enumerate(texts, 1):
         try:
             probe.add(text, _told(tell, f"text {number} of {len(texts)}", number - 1, len(texts)))
+        except _Unanswerable as error:
+            raise BadInput(str(error)) from None
         except BadInput as error:
-            raise BadInput(f"Text {number} (‘{printable(text)}’) can't be probed: {error}") from None
+            raise BadInput(which(number, text, "probed", error)) from None
     if not any(probe.found):
         hits(texts, lists)  # says what is missing, where it is missing in all of them
     return probe.record(tuple(texts))
@@ -64,6 +68,10 @@ def _told(tell: Progress, step: str, done: int, total: int) -> Progress:
         tell(f"{step}: {inner}", at, of)
 
     return told
+
+
+class _Unanswerable(Exception):
+    """The answer that was asked for can't be used, whatever the text."""
 
 
 class _Probe:
@@ -106,7 +114,10 @@ class _Probe:
     def _look(self, question: PairText, tell: Progress) -> Looking:
         """Both models on a text; the first one says what all are asked."""
         if self._first is None and self._pair.output_kind != "none":
-            self._readout, sides = ask(self._pair, question, self._answer, self._against, tell)
+            try:
+                self._readout, sides = ask(self._pair, question, self._answer, self._against, tell)
+            except BadInput as error:
+                raise _Unanswerable(str(error)) from None
             self._first = question
             return Looking(sides, looks(self._pair, question, self._readout, sides, tell))
         self._first = self._first or question
@@ -154,6 +165,7 @@ class _Probe:
             source=Source(pair.base.info, pair.tuned.info, "\n".join(texts), {"texts": list(texts)}),
             about=first.about,
             readout=self._readout,
+            sought=self._answer is not None,
             texts=texts,
             groups=self._lists,
             layers=first.stack.layers,

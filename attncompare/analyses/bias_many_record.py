@@ -14,6 +14,8 @@ from attncompare.attention import About, head_name, listed
 from attncompare.metrics.intervals import LEVEL, Interval, mean_interval
 from attncompare.models.readout import Readout
 
+SCHEMA_VERSION = 1
+
 ENOUGH = 8
 """Texts from which on an interval is said to leave 0 out."""
 
@@ -37,6 +39,8 @@ class BiasOfMany:
     about: About
     readout: Readout | None
     """The same for all texts; None of models without outputs that can be compared."""
+    sought: bool
+    """Whether somebody named the answer; else it is the tuned model's likeliest on the first text."""
     texts: tuple[str, ...]
     groups: dict[str, tuple[str, ...]]
     layers: tuple[int, ...]
@@ -130,9 +134,9 @@ class BiasOfMany:
             return [size]
         under = " (under the tuned model's head)" if self.readout.base_head == "borrowed" else ""
         return [
-            f"Read with female words, {self.readout.name} of the tuned model is {_within(tuned)} {self.readout.unit} from "
-            f"what it is with male ones, mean of {_texts(tuned.texts)}{self._said(tuned)}; of the base{under} "
-            f"{_within(base)}{self._said(base)}.",
+            f"Read with female words, {self.readout.name} of the tuned model is {_within(tuned, self.readout.unit)} from "
+            f"what it is with male ones, mean of {_texts(tuned.texts)}; of the base{under} "
+            f"{_within(base, self.readout.unit)}.",
             size,
         ]
 
@@ -146,7 +150,7 @@ class BiasOfMany:
             delta = self.means["delta"].at(at)._replace(texts=count)
             said.append(
                 f"‘{printable(name)}’ draws {base:.1%} in base and {tuned:.1%} in tuned of the attention to content, mean "
-                f"over heads and {_texts(count)}; evenly spread {even:.1%}. Change {_points(delta)}{self._said(delta)}."
+                f"over heads and {_texts(count)}; evenly spread {even:.1%}. Change {_points(delta)}."
             )
         return said
 
@@ -158,7 +162,7 @@ class BiasOfMany:
         one = found.at((row, head))
         said = [
             f"From where the answer is read, {head_name(self.layers[int(row)], int(head))} changed most in what it gives to "
-            f"gendered words: {_points(one)} of its row, tuned minus base, mean of {_texts(found.texts)}."
+            f"gendered words: {_points(one, tested=False)} of its row, tuned minus base, mean of {_texts(found.texts)}."
         ]
         if self.leaks_enough:
             measured = int(np.isfinite(found.low).sum())
@@ -167,12 +171,6 @@ class BiasOfMany:
                 f"{measured * (1 - LEVEL):.0f} would by chance if none changed, more where few texts differ from the rest."
             )
         return said
-
-    def _said(self, interval: Interval) -> str:
-        """Whether the interval leaves 0 out, where there are texts enough."""
-        if interval.texts < ENOUGH or not np.isfinite(interval.low):
-            return ""
-        return ", which leaves 0 out" if bool(interval.clear) else ", which holds 0"
 
     def frame(self) -> pd.DataFrame:
         """One line per head: layer, head, and of each group's change and of leakage's change mean and interval."""
@@ -188,8 +186,9 @@ class BiasOfMany:
         return pd.DataFrame(columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON values."""
+        """The record as JSON values, ``schema_version`` 1."""
         return {
+            "schema_version": SCHEMA_VERSION,
             "source": self.source.to_dict(),
             "attention": self.about.attention,
             "readout": None if self.readout is None else self.readout.to_dict(),
@@ -228,16 +227,20 @@ def _texts(count: int) -> str:
     return f"{count} text{'' if count == 1 else 's'}"
 
 
-def _within(found: Interval) -> str:
-    """``+0.12 (−0.01 to +0.2)``."""
-    if not np.isfinite(found.low):
-        return f"{float(found.mean):+.2g}".replace("-", "−")
-    return f"{float(found.mean):+.2g} ({float(found.low):+.2g} to {float(found.high):+.2g})".replace("-", "−")
+def _within(found: Interval, unit: str) -> str:
+    """``+0.12 logits (−0.01 to +0.2, which holds 0)``; whether it does is said where there are texts enough."""
+    mean, low, high = (f"{float(value):+.2g}".replace("-", "−") for value in found[:3])
+    return f"{mean} {unit}{_between(found, low, high)}"
 
 
-def _points(found: Interval) -> str:
-    """The same in points of a percentage."""
+def _points(found: Interval, *, tested: bool = True) -> str:
+    """The same in points of a percentage; not tested where it was chosen for being large."""
+    mean, low, high = (f"{100 * float(value):+.2f}".replace("-", "−") for value in found[:3])
+    return f"{mean} points{_between(found, low, high, tested)}"
+
+
+def _between(found: Interval, low: str, high: str, tested: bool = True) -> str:
     if not np.isfinite(found.low):
-        return f"{100 * float(found.mean):+.2f} points".replace("-", "−")
-    parts = (100 * float(value) for value in found[:3])
-    return "{:+.2f} points ({:+.2f} to {:+.2f})".format(*parts).replace("-", "−")
+        return ""
+    said = ", which leaves 0 out" if bool(found.clear) else ", which holds 0"
+    return f" ({low} to {high}{said if tested and found.texts >= ENOUGH else ''})"

@@ -117,6 +117,8 @@ class Bias:
     source: Source
     about: About
     readout: Readout | None
+    sought: bool
+    """Whether somebody named the answer; else it is the tuned model's likeliest."""
     """None of models without outputs that can be compared."""
     outputs: Sides
     """The readout on the text; empty without one."""

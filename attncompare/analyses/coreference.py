@@ -56,8 +56,8 @@ def coreference(
     require_one_text(reading)
     tell = progress or unheard
     _require_text(text)
-    meant, named = _mentions(text, pronoun, candidates)
-    right = _correct(text, correct, named)
+    meant, named = mentioned(text, pronoun, candidates)
+    right = which_correct(text, correct, named)
     question = prepare(pair, text, progress=progress, **reading)
     seen = looks(pair, question, meant, named, part(tell, "reading the sentence", 0, 3))
     notes: list[str] = []
@@ -92,7 +92,12 @@ def _require_text(text: Any) -> None:
         raise BadInput("The text is empty: type or paste a sentence with a pronoun.")
 
 
-def _mentions(text: str, pronoun: Any, candidates: Any) -> tuple[Mention, list[Mention]]:
+def mentioned(text: str, pronoun: Any, candidates: Any) -> tuple[Mention, list[Mention]]:
+    """Where the pronoun and its candidates stand in the text.
+
+    Raises:
+        BadInput: as :func:`coreference` does for words.
+    """
     if isinstance(candidates, str) or not isinstance(candidates, Sequence) or not 2 <= len(candidates) <= MOST:
         count = "one string" if isinstance(candidates, str) else f"{candidates!r:.80}"
         raise BadInput(f"Expected 2 to {MOST} candidates, each by words of the text, got {count}: name two or more.")
@@ -102,7 +107,12 @@ def _mentions(text: str, pronoun: Any, candidates: Any) -> tuple[Mention, list[M
     return meant, named
 
 
-def _correct(text: str, correct: Any, named: Sequence[Mention]) -> int | None:
+def which_correct(text: str, correct: Any, named: Sequence[Mention]) -> int | None:
+    """Which of the candidates is right; None where that isn't said.
+
+    Raises:
+        BadInput: it is none of them.
+    """
     if correct is None:
         return None
     mention = find(text, correct, "correct candidate")

@@ -14,7 +14,8 @@ import pandas as pd
 from attncompare.analyses.comparison import compare
 from attncompare.analyses.glance import Glance, rank_agreement
 from attncompare.analyses.outputs import Outputs
-from attncompare.analyses.verdict import listing, printable
+from attncompare.analyses.text_lists import which
+from attncompare.analyses.verdict import listing
 from attncompare.attention import Progress, head_name, unheard
 from attncompare.errors import BadInput
 from attncompare.models.pair import Pair
@@ -169,7 +170,7 @@ def several(
         try:
             found.append(Glance.of(compare(pair, text, progress=told, **reading)))
         except BadInput as error:
-            raise BadInput(which(number, text, error)) from None
+            raise BadInput(which(number, text, "compared", error)) from None
     return Several(tuple(found))
 
 
@@ -180,8 +181,3 @@ def require_texts(texts: Sequence[str]) -> None:
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise BadInput(f"Text {number} is empty: type it or leave it out.")
-
-
-def which(number: int, text: str, problem: object) -> str:
-    """What is wrong with one of several texts."""
-    return f"Text {number} (‘{printable(text)}’) can't be compared: {problem}"

@@ -54,6 +54,11 @@ def require_many(texts: Sequence[str], said: str = "There are") -> tuple[str, ..
     return tuple(texts)
 
 
+def which(number: int, text: str, done: str, problem: object) -> str:
+    """What is wrong with one of many texts; ``done`` is what can't be done to it, such as ``compared``."""
+    return f"Text {number} (‘{printable(text)}’) can't be {done}: {problem}"
+
+
 def _table(written: str, delimiter: str, name: str) -> tuple[str, ...]:
     rows = csv.reader(StringIO(written, newline=""), delimiter=delimiter, strict=True)
     texts: list[str] = []

@@ -55,6 +55,21 @@ def limited_html(answers: Sequence[str]) -> str:
     return f'<section class="verdict">{answers_html(found)}{aside}</section>'
 
 
+_NEXT = "To try next "
+"""How the records of probes begin a sentence that finds nothing and says what a person might do."""
+
+
+def probed_html(answers: Sequence[str], notes: Sequence[str]) -> str:
+    """What a probe found as a card: findings, notes, what to try next folded, and last the caution, always in sight."""
+    *found, caution = answers
+    steps = [step.removeprefix(_NEXT) for step in found if step.startswith(_NEXT)]
+    said = answers_html([sentence for sentence in found if not sentence.startswith(_NEXT)])
+    listed = "".join(f"<li>{marked(step[0].upper() + step[1:])}</li>" for step in steps)
+    folded = f'<details class="next"><summary>What you might try next</summary><ul>{listed}</ul></details>'
+    aside = f'<p class="aside">{marked(caution)}</p>'
+    return f'<section class="verdict">{said}{notes_html(notes)}{folded if steps else ""}{aside}</section>'
+
+
 def notes_html(notes: Sequence[str]) -> str:
     """What a reader should know, as a list; nothing where there is nothing."""
     listed = "".join(f"<li>{marked(note)}</li>" for note in notes)

@@ -13,15 +13,16 @@ from attncompare.attention import Progress
 from attncompare.models.checkpoint import LocalRule
 from attncompare.report import bias_numbers
 from attncompare.report.tables import folded
-from attncompare.report.words import answers_html, asked_about, marked, notes_html
+from attncompare.report.words import asked_about, probed_html
 from attncompare.ui.bias_asking import about_text, ask_bias, typed_groups
+from attncompare.ui.bias_many import bias_many_part
 from attncompare.ui.files import examples, shown
-from attncompare.ui.on_demand import BACKWARDS, IDLE, controls, estimated, run, wired
+from attncompare.ui.on_demand import BACKWARDS, IDLE, answer_fields, controls, estimated, likeliest_of_any, run, wired
 from attncompare.ui.questions import Answer
-from attncompare.ui.sought import Sought
+from attncompare.ui.sought import sought
 from attncompare.ui.states import States
 from attncompare.ui.taking import take_row, whole
-from attncompare.ui.theme import PICTURE
+from attncompare.ui.theme import DRAWING, PICTURE
 
 PASSES = 2 * 2 * (50 * BACKWARDS + 3) + 2 * 12
 """Forward passes, roughly: gradients of both models on the text and on the swapped one, and words erased."""
@@ -41,12 +42,19 @@ def start(answer: Answer | None) -> tuple[Any, ...]:
     return estimated(answer, PASSES), gr.update(visible=False), *IDLE, ""
 
 
-def probe(local: LocalRule, answer: Answer, text: str | None, lines: str | None) -> Iterator[tuple[Any, ...]]:
+def fill(answer: Answer | None) -> tuple[Any, Any]:
+    """A new answer: updates of the fields that say which answer is asked about."""
+    return (gr.skip(), gr.skip()) if answer is None else likeliest_of_any(answer)
+
+
+def probe(
+    local: LocalRule, answer: Answer, text: str | None, lines: str | None, wanted: str, against: str
+) -> Iterator[tuple[Any, ...]]:
     """Probe: what :func:`attncompare.ui.on_demand.run` gives, for findings, picture and numbers."""
 
     def ask(progress: Progress) -> Bias:
         groups, asked = typed_groups(lines), about_text(answer.question, text)
-        return ask_bias(asked, local, progress, Sought(), groups)
+        return ask_bias(asked, local, progress, sought(wanted, against), groups)
 
     yield from run(ask, show, 3)
 
@@ -54,11 +62,8 @@ def probe(local: LocalRule, answer: Answer, text: str | None, lines: str | None)
 def show(found: Bias) -> tuple[Any, ...]:
     """Updates of findings, picture and numbers."""
     asked = () if found.readout is None else (asked_about(found.readout),)
-    *findings, caution = found.answers
-    aside = f'<p class="aside">{marked(caution)}</p>'
-    said = f"{answers_html(findings)}{notes_html((*asked, *found.notes))}{aside}"
     return (
-        f'<section class="verdict">{said}</section>',
+        probed_html(found.answers, (*asked, *found.notes)),
         shown("bias", plots.bias(found), plots.bias_alt(found)),
         folded("Numbers: groups, heads and swapped words", bias_numbers.bias(found)),
     )
@@ -70,8 +75,24 @@ def example() -> str:
 
 
 def bias_part(states: States, local: LocalRule) -> None:
-    """The part of a tab."""
+    """The part of a tab: one text, and below it many."""
     gr.HTML(ABOUT)
+    text, lines, fields = _fields()
+    states.settled.change(fill, states.settled, list(fields), **DRAWING)
+    buttons = controls("probe-bias", "Probe these words")
+    with gr.Column(visible=False) as results:
+        said = gr.HTML(elem_id="bias-answer")
+        picture = gr.Image(elem_id="bias", **PICTURE)
+        take_row("bias probe", whole("bias", plots.bias), [states.bias])
+        table = gr.HTML(elem_id="bias-numbers")
+    shows, entered = [said, picture, table], [field.submit for field in fields]
+    asking = [text, lines, *fields]
+    wired(buttons, states.settled, states.bias, partial(probe, local), asking, shows, results, start, entered)
+    bias_many_part(states, lines, fields, local)
+
+
+def _fields() -> tuple[gr.Textbox, gr.Textbox, tuple[gr.Textbox, gr.Textbox]]:
+    """Another text, the groups, and the two fields of an answer."""
     text = gr.Textbox(
         label="Text",
         info="Another text for the same two models. Empty: the compared text.",
@@ -89,11 +110,6 @@ def bias_part(states: States, local: LocalRule) -> None:
         max_lines=MOST_GROUPS,
         elem_id="bias-groups",
     )
-    buttons = controls("probe-bias", "Probe these words")
-    with gr.Column(visible=False) as results:
-        said = gr.HTML(elem_id="bias-answer")
-        picture = gr.Image(elem_id="bias", **PICTURE)
-        take_row("bias probe", whole("bias", plots.bias), [states.bias])
-        table = gr.HTML(elem_id="bias-numbers")
-    shows = [said, picture, table]
-    wired(buttons, states.settled, states.bias, partial(probe, local), [text, lines], shows, results, start)
+    with gr.Row(elem_classes=["controls"]):
+        fields = answer_fields("bias")
+    return text, lines, fields

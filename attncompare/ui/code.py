@@ -11,16 +11,22 @@ from typing import Any
 
 import gradio as gr
 
+from attncompare.analyses.bias_many_record import BiasOfMany
+from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_record import Coreference
+from attncompare.analyses.coreference_written import written
 from attncompare.analyses.mentions import numbered
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.analyses.word_groups import DEFAULT
 from attncompare.models.reading import Reading
 from attncompare.models.readout import Readout
+from attncompare.ui.bias_asking import EXAMPLES, about_each
 from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import script
 from attncompare.ui.link import head_of
+from attncompare.ui.probing import within
 from attncompare.ui.questions import Answer, Question
 from attncompare.ui.snippets import ANALYSES, Call, client, curl, javascript, python
 from attncompare.ui.states import States
@@ -65,15 +71,17 @@ def options(analysis: str, answer: Answer, head: str, records: Mapping[str, Any]
     record = records.get(analysis)
     if analysis == "coreference":
         return _meant(record)
+    if analysis == "bias_of_many":
+        return {"texts": list(record.texts if record else EXAMPLES), **_grouped(record)}
     if record is None:
         return {}
     if analysis == "noise":
         others = list(record.replicates.ids[1:]) if record.replicates else []
         return {"draws": len(record.draws)} | ({"replicates": others} if others else {})
     if analysis == "bias":
-        return (
-            {} if record.groups == DEFAULT else {"groups": {name: list(words) for name, words in record.groups.items()}}
-        )
+        return _grouped(record)
+    if analysis == "coreference_of_many":
+        return {} if _built_in(record) else {"items": [written(item) for item in record.items]}
     if analysis == "patterns":
         changed = record.thresholds.changed()
         return {"thresholds": changed} if changed else {}
@@ -84,6 +92,11 @@ def options(analysis: str, answer: Answer, head: str, records: Mapping[str, Any]
 def asked(analysis: str, answer: Answer, records: Mapping[str, Any]) -> Question:
     """The question that an analysis was asked: of some probes about another text, or read in another way."""
     record = records.get(analysis)
+    if analysis == "bias_of_many":
+        return about_each(answer.question)
+    if analysis == "coreference_of_many":
+        built_in = record is None or _built_in(record)
+        return replace(answer.question, reading=Reading() if built_in else within(answer.question.reading))
     if analysis not in ("coreference", "bias"):
         return answer.question
     text = record.source.text if record is not None else answer.question.text
@@ -108,11 +121,30 @@ def _meant(record: Coreference | None) -> dict[str, Any]:
     }
 
 
+def _grouped(record: Bias | BiasOfMany | None) -> dict[str, Any]:
+    """The groups that are not the usual ones, and the answer where one was asked for."""
+    if record is None:
+        return {}
+    usual = record.groups == DEFAULT
+    groups = {} if usual else {"groups": {name: list(words) for name, words in record.groups.items()}}
+    return groups | (_answered(record.readout) if record.readout and record.sought else {})
+
+
+def _built_in(record: CoreferenceMany) -> bool:
+    """Whether these are the sentences that come with the package."""
+    known = [sentence.item for sentence in SENTENCES]
+    return all(item in known for item in record.items)
+
+
 def _wanted(readout: Readout, comparison: Comparison) -> dict[str, Any]:
     """The answer that was asked about; nothing where it is what would be asked without."""
     likeliest = [answer for answer, _ in comparison.outputs.tuned[:2]]
     if [readout.answer, readout.against] in (likeliest, [*likeliest[:1], None]):
         return {}
+    return _answered(readout)
+
+
+def _answered(readout: Readout) -> dict[str, Any]:
     return {"answer": readout.answer} | ({"against": readout.against} if readout.against is not None else {})
 
 
@@ -147,7 +179,19 @@ def show(
         )
 
 
-RECORDS = ("patterns", "coreference", "bias", "noise", "attribution", "erasure", "patching", "ablation")
+RECORDS = {
+    "patterns": "patterns",
+    "coreference": "coreference",
+    "coreference_of_many": "coreference_many",
+    "bias": "bias",
+    "bias_of_many": "bias_many",
+    "noise": "noise",
+    "attribution": "attribution",
+    "erasure": "erasure",
+    "patching": "patching",
+    "ablation": "ablation",
+}
+"""Of analyses that run on demand the states of the page that hold what they found."""
 
 
 def code_tab(states: States) -> None:
@@ -163,7 +207,7 @@ def code_tab(states: States) -> None:
     def shown(request: gr.Request, answer: Answer | None, analysis: str, head: str, *found: Any) -> tuple[Any, Any]:
         return show(answer, analysis, head, *found, request=request)
 
-    inputs = [states.settled, analysis, head, *(getattr(states, name) for name in RECORDS)]
+    inputs = [states.settled, analysis, head, *(getattr(states, name) for name in RECORDS.values())]
     states.settled.change(
         lambda answer: OPENED if answer else (gr.skip(),) * 2, states.settled, [waiting, content], **PRIVATE
     )

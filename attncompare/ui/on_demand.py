@@ -83,6 +83,15 @@ def likeliest(answer: Answer) -> tuple[Any, Any]:
     return gr.update(placeholder=f"empty: {first}, the likeliest"), gr.update(placeholder=against)
 
 
+def likeliest_of_any(answer: Answer) -> tuple[Any, Any]:
+    """The same where other texts may be asked about, whose likeliest answers are not known yet."""
+    kind = answer.comparison.outputs.kind
+    if kind == "none":
+        return likeliest(answer)
+    against = "empty: the next likeliest" if kind == "label" else "empty: none, its log-probability"
+    return gr.update(placeholder="empty: the likeliest"), gr.update(placeholder=against)
+
+
 def run(ask: Callable[[Progress], T], shown: Callable[[T], tuple[Any, ...]], outputs: int) -> Iterator[tuple[Any, ...]]:
     """Ask, telling what is being done: the record, updates of ``outputs`` components, of results, run, cancel and status.
 
@@ -144,9 +153,9 @@ def cancelled() -> tuple[Any, ...]:
     return *IDLE, note_html("Cancelled.")
 
 
-def estimated(answer: Answer, passes: float) -> str:
-    """How long so many forward passes of the text take, roughly, as HTML."""
-    return estimate_html(round(passes), len(answer.comparison.tokens), answer.pass_seconds)
+def estimated(answer: Answer, passes: float, what: str = "") -> str:
+    """How long so many forward passes of the text take, roughly, as HTML; ``what`` says of which work, if not of a click."""
+    return estimate_html(round(passes), len(answer.comparison.tokens), answer.pass_seconds, what)
 
 
 def findings_html(answers: Sequence[str], notes: Sequence[str], readout: Readout) -> str:

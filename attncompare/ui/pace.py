@@ -53,12 +53,12 @@ def pass_seconds(pair: str, watch: Stopwatch, layers: int, tokens: int) -> float
     return None if latest is None else latest * tokens
 
 
-def estimate_html(passes: int, tokens: int, seconds: float | None) -> str:
-    """What is to be done, and roughly how long it takes; ``seconds`` are those of one pass."""
+def estimate_html(passes: int, tokens: int, seconds: float | None, what: str = "") -> str:
+    """What is to be done, and roughly how long it takes; ``seconds`` are those of one pass, ``what`` follows the time."""
     work = f"about {_rounded(passes):,} forward passes of {tokens:,} tokens, both models together"
     if seconds is None:
-        return f'<p class="reading">{escape(work.capitalize())}.</p>'
-    return f'<p class="reading">{escape(f"Roughly {duration(passes * seconds * BATCHED)}: {work}")}.</p>'
+        return f'<p class="reading">{escape(f"{work.capitalize()}{what}")}.</p>'
+    return f'<p class="reading">{escape(f"Roughly {duration(passes * seconds * BATCHED)}{what}: {work}")}.</p>'
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from attncompare.metrics.pattern_rules import Thresholds
 from attncompare.models.checkpoint import LocalRule
 from attncompare.ui.bias_asking import about_text, ask_bias, sent_groups
 from attncompare.ui.endpoints import ONE_BY_ONE, errors_as_text, reported, sent
+from attncompare.ui.many_endpoints import bias_endpoint, coreference_endpoint
 from attncompare.ui.probing import ask_coreference, ask_pattern_classes
 from attncompare.ui.questions import question
 from attncompare.ui.reading import sent_reading
@@ -19,8 +20,8 @@ from attncompare.ui.sought import sought
 
 
 def probe_endpoints(local: LocalRule) -> None:
-    """Add ``/patterns``, ``/coreference`` and ``/bias`` to the page being built."""
-    for endpoint in (_patterns, _coreference, _bias):
+    """Add ``/patterns``, ``/coreference``, ``/bias``, and these two of many texts, to the page being built."""
+    for endpoint in (_patterns, _coreference, _bias, coreference_endpoint, bias_endpoint):
         function = endpoint(local)
         gr.api(function, api_name=function.__name__, **ONE_BY_ONE)
 

@@ -14,7 +14,8 @@ from attncompare.analyses.maps import HeadMaps, Window, head_maps
 from attncompare.analyses.noise import Noise
 from attncompare.analyses.reaching import reach
 from attncompare.analyses.routes import Routes, rollout
-from attncompare.analyses.several import Several, require_texts, several, which
+from attncompare.analyses.several import Several, require_texts, several
+from attncompare.analyses.text_lists import which
 from attncompare.analyses.yardstick import DRAWING, noise
 from attncompare.attention import AttentionKind, Progress
 from attncompare.errors import AttnCompareError, BadInput
@@ -150,16 +151,8 @@ def ask_several(asked: Question, texts: Sequence[str], local: LocalRule, progres
     """
     require_texts(texts)
     reading = Reading(**{name: value for name, value in asked.reading.items() if name not in ("text_pair", "target")})  # type: ignore[typeddict-item]
-    pair = _loaded(asked, local, progress)
-    for number, text in enumerate(texts, 1):
-        try:
-            one = question(asked.base, asked.tuned, text, reading)
-        except BadInput as error:
-            raise BadInput(which(number, text, error)) from None
-        if problem := _excess(pair, one, text, most=SEVERAL_TOKENS):
-            raise BadInput(which(number, text, problem))
-    with turn(progress):
-        return several(pair, texts, progress=considerate(progress, lambda step: ":" not in step), **reading)
+    with ready_for_each(replace(asked, reading=reading), texts, local, progress, "compared") as pair:
+        return several(pair, texts, progress=considerate(progress, between_texts), **reading)
 
 
 def shortened(asked: Question, local: LocalRule, progress: Progress) -> str:
@@ -201,6 +194,32 @@ def ready(asked: Question, local: LocalRule, progress: Progress, most: int | Non
         raise problem
     with turn(progress):
         yield pair
+
+
+@contextmanager
+def ready_for_each(
+    asked: Question, texts: Sequence[str], local: LocalRule, progress: Progress, done: str
+) -> Iterator[Pair]:
+    """The same for many texts in place of the question's own; ``done`` is what is done to them, such as ``compared``.
+
+    Raises:
+        BadInput: one of them can't be read, or has more than :data:`SEVERAL_TOKENS` tokens; the sentence says which.
+    """
+    pair = _loaded(asked, local, progress)
+    for number, text in enumerate(texts, 1):
+        try:
+            one = question(asked.base, asked.tuned, text, asked.reading)
+        except BadInput as error:
+            raise BadInput(which(number, text, done, error)) from None
+        if problem := _excess(pair, one, text, most=SEVERAL_TOKENS):
+            raise BadInput(which(number, text, done, problem))
+    with turn(progress):
+        yield pair
+
+
+def between_texts(step: str) -> bool:
+    """Whether work on many texts is about to begin one, and so is making nothing for a cache."""
+    return ":" not in step
 
 
 def _loaded(asked: Question, local: LocalRule, progress: Progress) -> Pair:

@@ -21,7 +21,9 @@ ANALYSES: dict[str, tuple[str, str, str]] = {
     "reach": ("How far heads look", "reach", "reach"),
     "patterns": ("Patterns", "probes.patterns", "pattern_classes"),
     "coreference": ("Whom a pronoun looks at", "probes.coreference", "coreference"),
+    "coreference_of_many": ("Pronouns in many sentences", "probes.coreference_of_many", "coreference_many"),
     "bias": ("Groups of words", "probes.bias", "bias"),
+    "bias_of_many": ("Groups of words in many texts", "probes.bias_of_many", "bias_many"),
     "noise": ("The yardstick", "noise", "noise"),
     "attribution": ("Attribution", "attribution", "attribution"),
     "erasure": ("Erasure", "erasure", "erasure"),
@@ -31,7 +33,15 @@ ANALYSES: dict[str, tuple[str, str, str]] = {
 }
 """Of each endpoint what it is called, the function of the package that does the same, and the picture of what it gives."""
 
+ASKED = {"coreference_of_many": "items", "bias_of_many": "texts"}
+"""Of analyses of many texts the option that holds what they are asked about, in place of a text."""
+
+LONGEST_ARGUMENT = 100_000
+"""Bytes of one argument of a command; Linux takes 128 KiB, and what is longer goes to curl as a document."""
+
 _POSITIONS = ("layer", "head")
+
+_BUILT_IN = "items = [sentence.item for sentence in attncompare.probes.SENTENCES]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,8 @@ class Call:
     @property
     def payload(self) -> dict[str, Any]:
         """Arguments of the endpoint, as JSON values."""
-        found = {"base": self.asked.base, "tuned": self.asked.tuned, "text": self.asked.text, **self.options}
+        text = {} if self.analysis in ASKED else {"text": self.asked.text}
+        found = {"base": self.asked.base, "tuned": self.asked.tuned, **text, **self.options}
         reading = {name: _plain(value) for name, value in self.asked.reading.items()}
         return {**found, **({"reading": reading} if reading else {})}
 
@@ -58,7 +69,8 @@ def python(call: Call) -> str:
     ids = [call.asked.base or None, call.asked.tuned or None]
     pair = "" if ids == [None, None] else ", ".join(map(repr, ids))
     places = [repr(call.options[name]) for name in _POSITIONS if name in call.options]
-    options = {name: value for name, value in call.options.items() if name not in _POSITIONS}
+    about = ASKED.get(call.analysis, "text")
+    options = {name: value for name, value in call.options.items() if name not in (*_POSITIONS, about)}
     trainings = options.pop("replicates", None)
     given = [
         *places,
@@ -75,8 +87,8 @@ def python(call: Call) -> str:
         given.append("replicates=others")
         lines.append(f"others = [attncompare.load_pair({first}, tuned) for tuned in {trainings!r}]")
     lines += [
-        f"text = {call.asked.text!r}",
-        f"found = attncompare.{function}({', '.join(['pair', 'text', *given])})",
+        _given(call, about),
+        f"found = attncompare.{function}({', '.join(['pair', about, *given])})",
         "print(found.frame())  # found.to_dict() has everything as JSON values",
         f'with open("{picture}.png", "wb") as file:',
         f"    file.write(plots.png(plots.{picture}(found)))",
@@ -84,9 +96,27 @@ def python(call: Call) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _given(call: Call, about: str) -> str:
+    """The line or lines that say what is asked about."""
+    if about == "text":
+        return f"text = {call.asked.text!r}"
+    if about not in call.options:
+        return _BUILT_IN
+    many = _listed(call.options[about])
+    return f"items = attncompare.probes.items_of({many})" if about == "items" else f"{about} = {many}"
+
+
+def _listed(values: Any, indent: str = "") -> str:
+    """A list, one of it a line."""
+    lines = "".join(f"{indent}    {one!r},\n" for one in values)
+    return f"[\n{lines}{indent}]"
+
+
 def client(call: Call, address: str) -> str:
     """With ``gradio_client`` and a page that is running at ``address``."""
-    given = "".join(f"    {name}={value!r},\n" for name, value in call.payload.items())
+    many = ASKED.get(call.analysis)
+    written = {name: _listed(value, "    ") if name == many else repr(value) for name, value in call.payload.items()}
+    given = "".join(f"    {name}={value},\n" for name, value in written.items())
     return (
         "from gradio_client import Client\n\n"
         f"client = Client({address!r})\n"
@@ -110,9 +140,13 @@ def javascript(call: Call, address: str) -> str:
 def curl(call: Call, address: str) -> str:
     """With curl, in two steps: the question gives a number, under which the answer is a stream of events."""
     root = address.rstrip("/") + "/gradio_api/call"
+    payload, cut = _json(call.payload), "cut -d '\"' -f 4"
+    data = f"{shlex.quote(payload)} | {cut})"
+    if len(payload.encode()) > LONGEST_ARGUMENT:
+        data = f"@- <<'JSON' | {cut}\n{payload}\nJSON\n)"  # one line, which is never JSON alone
     return (
         f"event=$(curl -s {shlex.quote(f'{root}/v2/{call.analysis}')} -H 'Content-Type: application/json' \\\n"
-        f"  -d {shlex.quote(_json(call.payload))} | cut -d '\"' -f 4)\n"
+        f"  -d {data}\n"
         f'curl -sN {shlex.quote(f"{root}/{call.analysis}")}/"$event"\n'
     )
 

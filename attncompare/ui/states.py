@@ -35,6 +35,8 @@ class States:
     """:class:`~attncompare.analyses.ablation.Ablation`."""
     bias: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.bias_record.Bias`."""
+    bias_many: gr.State = field(default_factory=gr.State)
+    """:class:`~attncompare.analyses.bias_many_record.BiasOfMany`."""
     coreference: gr.State = field(default_factory=gr.State)
     """:class:`~attncompare.analyses.coreference_record.Coreference`."""
     coreference_many: gr.State = field(default_factory=gr.State)

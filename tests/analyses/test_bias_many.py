@@ -127,6 +127,7 @@ def test_progress_names_the_text(embedded_pair):
         (["a b", "c d"], {}, "No word of any group"),
         ([TEXTS[0], "x " * 600], {}, r"Text 2 \(‘x x .*’\) can't be probed"),
         (TEXTS, {"text_pair": "more"}, "leave text_pair and target out"),
+        (TEXTS, {"answer": "spam"}, "^The models know no class 'spam'"),
     ],
 )
 def test_what_is_refused(embedded_pair, texts, how, said):
@@ -141,3 +142,5 @@ def test_models_without_outputs_have_shares_and_leakage(embedded_pair):
     assert np.isnan(found.outputs["tuned"]).all()
     assert found.answers[0].startswith("‘female’ draws")
     json.dumps(found.to_dict(), allow_nan=False)
+    with pytest.raises(BadInput, match="leave the answer out"):
+        bias_of_many(mute, TEXTS[:3], answer="positive")

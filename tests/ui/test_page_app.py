@@ -67,7 +67,7 @@ def test_no_event_of_a_fresh_page_gives_nothing(app: ModuleType) -> None:
             assert next(event.fn(*sent), None) is not None, (event.name, event.targets)
         except gr.Error as error:
             refused.append(error.message)
-    assert len(refused) == 12  # one for every part that runs on demand
+    assert len(refused) == 13  # one for every part that runs on demand
     assert set(refused) == {NO_ANSWER}
 
 

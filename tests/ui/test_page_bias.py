@@ -1,4 +1,4 @@
-"""The bias probe on the page and through its endpoint, with the embedded pair: it says what Python says, or one sentence."""
+"""The bias probe of one text on the page and through its endpoint: it says what Python says, or one sentence."""
 
 import json
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError
 
 from attncompare import Pair, compare
 from attncompare.analyses.bias import bias as bias_of
+from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.word_groups import DEFAULT, lines_of
 from attncompare.models.checkpoint import any_folder
 from attncompare.models.generation import Generation
@@ -48,13 +49,19 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     demo.close()
 
 
+@pytest.fixture(scope="module")
+def found(embedded_pair: Pair) -> Bias:
+    """What Python finds on the short text with the usual groups."""
+    return bias_of(embedded_pair, TEXT)
+
+
 def same(found: Any, python: Any) -> bool:
     """Whether two records hold the same numbers."""
     return json.dumps(found.to_dict()) == json.dumps(python.to_dict())
 
 
 def test_the_part_shows_work_then_what_python_says(short: Answer, embedded_pair: Pair) -> None:
-    first, *_, last = list(bias.probe(any_folder, short, "  ", GROUPS))
+    first, *_, last = list(bias.probe(any_folder, short, "  ", GROUPS, "", ""))
     *kept, go, stop, _ = first
     assert set(map(str, kept)) == {SKIPPED}
     assert (go["interactive"], stop["interactive"]) == (False, True)
@@ -72,11 +79,15 @@ def test_the_part_shows_work_then_what_python_says(short: Answer, embedded_pair:
 
 def test_another_text_is_probed_in_place_of_the_compared_one(short: Answer, embedded_pair: Pair) -> None:
     other = "His career began in sales."
-    *_, last = bias.probe(any_folder, short, other, lines_of(DEFAULT))
-    assert same(last[0], bias_of(embedded_pair, other))
+    *_, last = bias.probe(any_folder, short, other, lines_of(DEFAULT), " negative ", "")
+    python = bias_of(embedded_pair, other, answer="negative")
+    assert same(last[0], python)
+    assert (last[0].sought, python.readout.answer) == (True, "negative")
 
 
 def test_nothing_runs_before_there_is_an_answer(short: Answer) -> None:
+    assert set(map(str, bias.fill(None))) == {SKIPPED}
+    assert [one["placeholder"] for one in bias.fill(short)] == ["empty: the likeliest", "empty: the next likeliest"]
     assert set(map(str, bias.start(None))) == {SKIPPED}
     said, results, *buttons, status = bias.start(short)
     assert "forward passes" in said
@@ -101,14 +112,27 @@ def test_bad_input_is_one_sentence_and_keeps_what_was_found(
 ) -> None:
     shown: list[tuple[Any, ...]] = []
     with pytest.raises(gr.Error, match=expected) as raised:
-        shown.extend(bias.probe(any_folder, short, text, lines))
+        shown.extend(bias.probe(any_folder, short, text, lines, "", ""))
     assert "\n" not in raised.value.message
-    steps = []
-    try:
-        steps.extend(bias.probe(any_folder, short, text, lines))
-    except gr.Error:
-        pass
-    assert all(set(map(str, step[:4])) == {SKIPPED} for step in steps)
+    assert shown
+    assert all(set(map(str, step[:4])) == {SKIPPED} for step in shown)
+
+
+def test_an_answer_that_there_is_not_is_refused(short: Answer) -> None:
+    with pytest.raises(gr.Error, match="no class 'spam'"):
+        list(bias.probe(any_folder, short, TEXT, GROUPS, "spam", ""))
+
+
+def test_what_to_try_next_is_folded_and_the_caution_is_not(found: Bias) -> None:
+    said = bias.show(found)[0]
+    before, _, folded = said.partition('<details class="next"><summary>What you might try next</summary>')
+    steps, _, after = folded.partition("</details>")
+    tried = [answer for answer in found.answers if answer.startswith("To try next")]
+    assert len(tried) == steps.count("<li>") == 4
+    assert "<li>On the swap: swap a list of texts" in steps
+    assert "To try next" not in said
+    assert before.count("<p>") == len(found.answers) - len(tried) - 2  # the first is set off, the last is the caution
+    assert f'<p class="aside">{found.answers[-1]}</p>' in after
 
 
 def test_what_strangers_type_is_escaped(embedded_pair: Pair) -> None:
@@ -121,8 +145,7 @@ def test_what_strangers_type_is_escaped(embedded_pair: Pair) -> None:
     assert "&lt;i&gt;" in table
 
 
-def test_tables_hold_the_numbers_of_the_record(embedded_pair: Pair) -> None:
-    found = bias_of(embedded_pair, TEXT)
+def test_tables_hold_the_numbers_of_the_record(found: Bias) -> None:
     table = bias_numbers.bias(found)
     row, head = found.leakage.moved
     assert f"<bdi>{found.name(row, head)}</bdi>" in table

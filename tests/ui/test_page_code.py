@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html import unescape
 from operator import attrgetter
 from pathlib import Path
@@ -20,9 +21,10 @@ import attncompare
 from attncompare import Pair, probes
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.models.generation import Generation
+from attncompare.ui.bias_asking import EXAMPLES
 from attncompare.ui.code import RECORDS, address, asked, codes, options, show
 from attncompare.ui.questions import Answer, question
-from attncompare.ui.snippets import ANALYSES, Call, client, curl, javascript, python
+from attncompare.ui.snippets import ANALYSES, ASKED, LONGEST_ARGUMENT, Call, client, curl, javascript, python
 from tests.ui.conftest import NEGATION, Served
 
 HOSTILE = (
@@ -54,7 +56,22 @@ def payload_of(code: str) -> tuple[str, dict[str, Any]]:
     return json.loads(found[1]), json.loads(found[2])
 
 
-@pytest.mark.parametrize("analysis", ["compare", "head", "rollout", "reach", "patterns", "coreference", "bias"])
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        *(
+            "compare",
+            "head",
+            "rollout",
+            "reach",
+            "patterns",
+            "coreference",
+            "coreference_of_many",
+            "bias",
+            "bias_of_many",
+        )
+    ],
+)
 def test_python_runs_as_it_stands(
     analysis: str, answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,7 +79,11 @@ def test_python_runs_as_it_stands(
     if analysis == "bias":  # the example has none of the usual words
         call = Call(call.asked, analysis, {"groups": {"judging": ["good", "dull"]}})
     names, printed = run(python(call), tmp_path, monkeypatch)
-    assert names["text"] == (SENTENCES[0].text if analysis == "coreference" else NEGATION)
+    if analysis in ASKED:
+        many: Any = {"items": [sentence.item for sentence in SENTENCES], "texts": list(EXAMPLES)}
+        assert names[ASKED[analysis]] == many[ASKED[analysis]]
+    else:
+        assert names["text"] == (SENTENCES[0].text if analysis == "coreference" else NEGATION)
     assert printed.strip() == str(names["found"].frame()).strip()
     (picture,) = tmp_path.glob("*.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -196,3 +217,61 @@ def test_thresholds_and_groups_that_are_not_the_usual_ones_are_written_down(
     groups = {"judging": ("good", "dull")}
     judged = probes.bias(embedded_pair, NEGATION, groups=groups)
     assert options("bias", answer, "", NOTHING | {"bias": judged}) == {"groups": {"judging": ["good", "dull"]}}
+
+
+def test_a_probe_of_many_texts_is_written_down_as_it_was_asked(
+    answer: Answer, embedded_pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, groups = ["She led.", HOSTILE.replace("\ud800", "He left.")], {"female": ("she",), "male": ("he",)}
+    found = probes.bias_of_many(embedded_pair, texts, groups=groups, answer="negative")
+    records = NOTHING | {"bias_of_many": found}
+    chatty = replace(answer, question=question("", "", NEGATION, READING))
+    call = Call(asked("bias_of_many", chatty, records), "bias_of_many", options("bias_of_many", chatty, "", records))
+    lists = {"female": ["she"], "male": ["he"]}
+    assert call.payload == {
+        "base": "", "tuned": "", "texts": texts, "groups": lists, "answer": "negative", "reading": {"chat": True},
+    }  # fmt: skip
+    plain = replace(call, asked=question("", "", NEGATION))
+    names, _ = run(python(plain), tmp_path, monkeypatch)
+    assert names["found"].to_dict() == found.to_dict()
+    written = client(plain, "http://h/").replace("from gradio_client import Client", "")
+    asked_for: dict[str, Any] = {}
+    page = SimpleNamespace(predict=lambda **given: (asked_for.update(given), "picture"))
+    exec(written, {"Client": lambda _: page})
+    assert asked_for == {**plain.payload, "api_name": "/bias_of_many"}
+    assert payload_of(javascript(plain, "http://h/")) == ("/bias_of_many", plain.payload)
+
+
+def test_an_answer_that_nobody_named_is_left_to_the_models(answer: Answer, embedded_pair: Pair) -> None:
+    found = probes.bias_of_many(embedded_pair, ["She led.", "He left."])
+    assert options("bias_of_many", answer, "", NOTHING | {"bias_of_many": found}) == {"texts": ["She led.", "He left."]}
+
+
+def test_sentences_of_files_are_written_down_as_items(
+    answer: Answer, embedded_pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pro_type1.txt"
+    path.write_text(
+        f"[The developer] saw that [he] liked the designer.\n{HOSTILE[:20]} [the cook] and a baker: [she] sat."
+    )
+    read = probes.read_items([path], "winobias")
+    assert len(read.items) == 2
+    found = probes.coreference_of_many(embedded_pair, read)
+    records = NOTHING | {"coreference_of_many": found}
+    how = options("coreference_of_many", answer, "", records)
+    call = Call(asked("coreference_of_many", answer, records), "coreference_of_many", how)
+    assert probes.items_of(json.loads(json.dumps(call.payload["items"]))) == read.items
+    names, _ = run(python(call), tmp_path, monkeypatch)
+    assert names["found"].to_dict() == found.to_dict()
+    usual = probes.coreference_of_many(embedded_pair, [sentence.item for sentence in SENTENCES[:2]])
+    assert options("coreference_of_many", answer, "", NOTHING | {"coreference_of_many": usual}) == {}
+
+
+def test_what_is_too_long_for_an_argument_goes_to_curl_as_a_document(tmp_path: Path) -> None:
+    texts = [f"{HOSTILE} {at} JSON" for at in range(2 + LONGEST_ARGUMENT // len(HOSTILE))]
+    call = Call(question("", "", NEGATION), "bias_of_many", {"texts": texts})
+    faked = 'curl() { [ "$1" = -s ] && cat > payload; }\n' + curl(call, "http://h/")
+    (tmp_path / "code").write_text(faked, encoding="utf-8")
+    subprocess.run(["bash", "code"], check=False, cwd=tmp_path, stdin=subprocess.DEVNULL, timeout=60)
+    assert json.loads((tmp_path / "payload").read_text(encoding="utf-8")) == call.payload
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["code", "payload"]

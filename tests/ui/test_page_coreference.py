@@ -17,6 +17,7 @@ from attncompare import Pair, compare
 from attncompare.analyses.coreference import coreference as coreference_of
 from attncompare.analyses.coreference_items import read_items
 from attncompare.analyses.coreference_many import built_in, coreference_of_many
+from attncompare.analyses.coreference_written import items_of
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.attention import unheard
 from attncompare.models.checkpoint import any_folder
@@ -155,6 +156,7 @@ def test_files_are_read_and_others_may_ask_in_between(short: Answer, embedded_pa
         ("winobias", None, "No file was given"),
         ("wsc", LINES[0], "Expected format to be one of"),
         ("winobias", "\n".join(LINES * 251), "hold 1,004 sentences and the page asks about at most 1,000"),
+        ("winobias", LINES[0] + " and" * 1500, r"Sentence 1 \(‘The developer .* has 6,\d+ characters"),
     ],
 )
 def test_a_file_that_can_t_be_asked_about_is_refused(
@@ -237,4 +239,51 @@ def test_the_endpoint_refuses_in_one_sentence(client: Client, options: dict[str,
     asked = {"text": TROPHY.text, "pronoun": "it", "candidates": ["trophy", "suitcase"], **options}
     with pytest.raises(AppError, match=expected) as raised:
         client.predict(**asked, api_name="/coreference")
+    assert "\n" not in str(raised.value)
+
+
+ITEMS: list[dict[str, Any]] = [
+    {
+        "text": TROPHY.text,
+        "pronoun": "it",
+        "candidates": ["trophy", "suitcase"],
+        "correct": "trophy",
+        "labels": {"<b>": "x"},
+    },
+    {"text": TEXT, "pronoun": "she", "candidates": ["critic", [23, 31]], "correct": "critic", "group": "critics"},
+]
+
+
+@pytest.mark.parametrize("items", [None, ITEMS])
+def test_the_endpoint_of_many_gives_what_python_gives(client: Client, embedded_pair: Pair, items: Any) -> None:
+    told, picture = client.predict(items=items, api_name="/coreference_of_many")
+    python = built_in(embedded_pair) if items is None else coreference_of_many(embedded_pair, items_of(items))
+    assert told == json.loads(json.dumps(python.to_dict()))
+    assert told["items"] == len(items or SENTENCES)
+    assert Path(picture).read_bytes().startswith(PNG)
+
+
+def test_the_endpoint_of_many_reads_as_it_is_told(client: Client, embedded_pair: Pair) -> None:
+    told, _ = client.predict(items=ITEMS, reading={"level": "word"}, api_name="/coreference_of_many")
+    assert told["level"] == "word"
+    assert told == json.loads(json.dumps(coreference_of_many(embedded_pair, items_of(ITEMS), level="word").to_dict()))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"items": []}, "Expected items to be a list of objects"),
+        ({"items": {}}, "Expected items to be a list of objects"),
+        ({"items": [{**ITEMS[0], "pronoun": "they"}]}, "Item 1: The pronoun 'they' is not in the text"),
+        ({"items": [*ITEMS, "It is."]}, "Item 3: Expected an object"),
+        ({"items": ITEMS[:1] * 1001}, "There are 1,001 sentences and the page asks about at most 1,000"),
+        ({"items": [{**ITEMS[0], "text": TROPHY.text + " and" * 1500}]}, "Sentence 1 .* at most 5,000"),
+        ({"tuned": ["x"]}, "Expected tuned to be a string"),
+        ({"reading": {"text_pair": "more"}}, "reading may have level and chat, got 'text_pair'"),
+        ({"reading": {"attention": "cross"}}, "reading may have level and chat, got 'attention'"),
+    ],
+)
+def test_the_endpoint_of_many_refuses_in_one_sentence(client: Client, options: dict[str, Any], expected: str) -> None:
+    with pytest.raises(AppError, match=expected) as raised:
+        client.predict(**{"items": ITEMS, **options}, api_name="/coreference_of_many")
     assert "\n" not in str(raised.value)

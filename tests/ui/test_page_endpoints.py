@@ -30,7 +30,7 @@ def test_there_are_these_endpoints_and_no_other(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
     of_attention = {"/compare", "/head", "/rollout", "/reach", "/noise", "/value_zeroing"}
     of_answers = {"/attribution", "/erasure", "/patching", "/ablation"}
-    probes = {"/patterns", "/coreference", "/bias"}
+    probes = {"/patterns", "/coreference", "/bias", "/coreference_of_many", "/bias_of_many"}
     assert set(described["named_endpoints"]) == of_attention | of_answers | probes
     assert not described["unnamed_endpoints"]
 
@@ -46,6 +46,8 @@ def test_every_parameter_is_typed_and_has_a_default(client: Client) -> None:
         "/patterns": ["base", "tuned", "text", "thresholds", "reading"],
         "/coreference": ["base", "tuned", "text", "pronoun", "candidates", "correct", "reading"],
         "/bias": ["base", "tuned", "text", "groups", "answer", "against", "reading"],
+        "/coreference_of_many": ["base", "tuned", "items", "reading"],
+        "/bias_of_many": ["base", "tuned", "texts", "groups", "answer", "against", "reading"],
         "/noise": ["base", "tuned", "text", "draws", "seed", "replicates", "reading"],
         "/value_zeroing": ["base", "tuned", "text", "reading"],
         "/attribution": [

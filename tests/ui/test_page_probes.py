@@ -113,6 +113,10 @@ def test_a_pronoun_and_groups_of_words_are_probed(browser: Any, page: Served, th
     visit.tab.locator("#bias").scroll_into_view_if_needed()  # a browser loads it when it comes into sight
     visit.tab.wait_for_selector("#bias img[alt]")
     assert "‘She’ to ‘He’" in visit.tab.inner_text("#bias-answer")
+    visit.tab.fill("#bias-texts textarea", "She led a team.\n\nHe led a team.")
+    visit.tab.click("#probe-bias-many")
+    visit.tab.wait_for_selector("#bias-many img[alt*='over 2 texts']", state="attached")
+    assert "What you might try next" in visit.tab.inner_text("#bias-many-answer")
     assert violations(visit.tab) == []
     visit.tab.fill("#coreference-pronoun input, #coreference-pronoun textarea", "they")
     visit.tab.click("#coreference-look")
@@ -125,5 +129,7 @@ def test_a_pronoun_and_groups_of_words_are_probed(browser: Any, page: Served, th
     visit.tab.click("#tab-code-button")
     visit.tab.get_by_label("Whom a pronoun looks at").check()
     visit.tab.wait_for_function("document.querySelector('#code-python').innerText.includes('pronoun=')")
+    visit.tab.get_by_label("Groups of words in many texts").check()
+    visit.tab.wait_for_function("document.querySelector('#code-python').innerText.includes(\"'He led a team.'\")")
     assert visit.overflow() <= 0
     assert visit.complaints == []
