@@ -1,12 +1,14 @@
 """Commands of the probes: patterns of heads, whom a pronoun looks at, and groups of words."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from attncompare.analyses.coreference_items import Format
+from attncompare.analyses.coreference_items import Format, Item, Items, read_items
+from attncompare.analyses.winograd import SENTENCES
 from attncompare.cli.answers import Against, Wanted, write_found
 from attncompare.cli.files import done, tell, writable, write_json, write_pictures, write_table
 from attncompare.cli.options import Asked, asks
@@ -126,6 +128,9 @@ def coreference(
     format: Annotated[
         Format | None, typer.Option(help="With --file: how it is written, as WinoBias, Winogender or GAP publish it.")
     ] = None,
+    built_in: Annotated[
+        bool, typer.Option("--built-in", help="Instead of a text: the 24 sentences that come with attncompare.")
+    ] = False,
     occupations: Annotated[
         Path | None,
         typer.Option(help="With --format winobias: a file of occupations, one a line, instead of WinoBias's 40."),
@@ -133,22 +138,30 @@ def coreference(
 ) -> None:
     """Write whom a pronoun looks at in both models, in one text or in many sentences with known answers.
 
-    Of a text: coreference.json, coreference.csv (every head and candidate) and coreference.png. Of files:
+    Of a text: coreference.json, coreference.csv (every head and candidate) and coreference.png. Of many sentences:
     coreference-many.json, coreference-many.csv (accuracy of every head) and coreference-many.png. Prints what was found.
     """
-    if file:
+    if file or built_in:
         given = {"--pronoun": pronoun, "--candidate": candidate, "--correct": correct, "--text": asked.text,
                  "--text-file": asked.text_file}  # fmt: skip
         if alone := [name for name, value in given.items() if value]:
-            raise typer.BadParameter(f"{', '.join(alone)}: not with --file, whose sentences bring their own.")
+            raise typer.BadParameter(f"{', '.join(alone)}: not with many sentences, which bring their own.")
+    if built_in:
+        if file or format is not None or occupations is not None:
+            raise typer.BadParameter("--built-in: leave --file, --format and --occupations out.")
+        _many(asked, [sentence.item for sentence in SENTENCES])
+        return
+    if file:
         if format is None:
             raise typer.BadParameter("--file: with --format winobias, winogender or gap.")
-        _many(asked, file, format, occupations)
+        _many(asked, read_items(file, format, occupations))
         return
     if format is not None or occupations is not None:
         raise typer.BadParameter("--format and --occupations: only with --file.")
     if pronoun is None or not candidate or len(candidate) < 2:
-        raise typer.BadParameter("give --pronoun and --candidate twice or more, or a --file with its --format.")
+        raise typer.BadParameter(
+            "give --pronoun and --candidate twice or more, a --file with its --format, or --built-in."
+        )
     _one(asked, pronoun, candidate, correct)
 
 
@@ -161,14 +174,12 @@ def _one(asked: Asked, pronoun: str, candidates: list[str], correct: str | None)
     _write(folder, "coreference", found, plots.coreference(found))
 
 
-def _many(asked: Asked, files: list[Path], format: Format, occupations: Path | None) -> None:
+def _many(asked: Asked, items: Items | Sequence[Item]) -> None:
     from attncompare import plots
-    from attncompare.analyses.coreference_items import read_items
     from attncompare.analyses.coreference_many import coreference_of_many
 
     reading, folder = asked.reading(), writable(asked.out)
-    read = read_items(files, format, occupations)
-    found = coreference_of_many(asked.pair(), read, progress=tell, **reading)
+    found = coreference_of_many(asked.pair(), items, progress=tell, **reading)
     _write(folder, "coreference-many", found, plots.coreference_many(found))
 
 

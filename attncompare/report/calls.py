@@ -3,9 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from attncompare.analyses.bias_many_record import BiasOfMany
+from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.coreference_items import Item
 from attncompare.analyses.mentions import numbered
+from attncompare.analyses.winograd import is_built_in
 from attncompare.analyses.word_groups import DEFAULT
+from attncompare.models.reading import Reading
 from attncompare.models.readout import Readout
 from attncompare.report.findings import Findings
 
@@ -18,6 +23,10 @@ class Call:
     options: dict[str, Any] = field(default_factory=dict)
     text: str | None = None
     """Where it is not the compared one."""
+    texts: tuple[str, ...] = ()
+    """Where it is asked of many."""
+    items: tuple[Item, ...] = ()
+    """Sentences with a pronoun, where it is asked of many."""
     unread: frozenset[str] = frozenset()
     """What of the reading it was not asked with."""
     by_report: bool = True
@@ -25,8 +34,13 @@ class Call:
 
     @property
     def command(self) -> str:
-        """The command line's name of it."""
-        return self.function.removeprefix("probes.").replace("_", "-")
+        """The command line's name of it; one command asks about one text and about many."""
+        return self.function.removeprefix("probes.").removesuffix("_of_many").replace("_", "-")
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is asked of the sentences that come with the package."""
+        return bool(self.items) and is_built_in(self.items)
 
     def read(self, read: dict[str, Any]) -> dict[str, Any]:
         """What of the reading it was asked with."""
@@ -73,17 +87,33 @@ def _probes(comparison: Comparison, findings: Findings) -> dict[str, Call]:
         options = {"pronoun": numbered(asked, meant.pronoun.text, meant.pronoun.start), "candidates": named}
         options |= {} if meant.correct is None else {"correct": named[meant.correct]}
         unread |= {"generate", "attention"} if text else set()
-        found["coreference"] = Call("probes.coreference", options, text, unread, by_report=False)
+        found["coreference"] = Call("probes.coreference", options, text, unread=unread, by_report=False)
+    if (sentences := findings.coreference_many) is not None:
+        alone = frozenset(Reading.__annotations__)
+        if not is_built_in(sentences.items):
+            alone -= {"level", "chat"}
+        found["coreference_many"] = Call(
+            "probes.coreference_of_many", items=sentences.items, unread=alone, by_report=False
+        )
     if (bias := findings.bias) is not None:
         text, unread = other(bias.source.text)
-        own = bias.groups != DEFAULT
-        options = {"groups": {name: list(words) for name, words in bias.groups.items()}} if own else {}
-        options |= _answer(bias.readout) if bias.readout else {}
-        plain = not own and text is None
-        found["bias"] = Call("probes.bias", options, text, unread | {"generate", "level"}, by_report=plain)
+        options = _grouped(bias)
+        plain = not options and text is None
+        found["bias"] = Call("probes.bias", options, text, unread=unread | {"generate", "level"}, by_report=plain)
+    if (texts := findings.bias_many) is not None:
+        unread = frozenset({"text_pair", "target", "generate", "level"})
+        found["bias_many"] = Call(
+            "probes.bias_of_many", _grouped(texts), texts=texts.texts, unread=unread, by_report=False
+        )
     if findings.reach is not None:
         found["reach"] = Call("reach")
     return found
+
+
+def _grouped(found: Bias | BiasOfMany) -> dict[str, Any]:
+    """The groups that are not the usual ones, and the answer where one was named."""
+    own = {} if found.groups == DEFAULT else {"groups": {name: list(words) for name, words in found.groups.items()}}
+    return own | (_answer(found.readout) if found.readout and found.sought else {})
 
 
 def _answer(readout: Readout) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """How to make the same again: lines of Python and of a shell for a comparison and what was found beside it."""
 
+import csv
 import json
 import shlex
+from io import StringIO
 from typing import Any
 
 from attncompare.analyses.comparison import Comparison
+from attncompare.analyses.coreference_written import written
+from attncompare.analyses.text_lists import COLUMN
 from attncompare.attention import CheckpointInfo
 from attncompare.models import embedded
 from attncompare.models.generation import Generation
 from attncompare.models.reading import Reading
-from attncompare.report.calls import calls
+from attncompare.report.calls import Call, calls
 from attncompare.report.findings import Findings
 
 
@@ -44,8 +48,7 @@ def python(comparison: Comparison, findings: Findings, reading: Reading | None =
     for name, call in calls(comparison, findings).items():
         given = {**call.options, **call.read(read)}
         words = "".join(f", {key}={_python(key, value, comparison)}" for key, value in given.items())
-        text = "text" if call.text is None else repr(call.text)
-        lines.append(f"    {name}=attncompare.{call.function}(pair, {text}{words}),")
+        lines.append(f"    {name}=attncompare.{call.function}(pair, {_about(call)}{words}),")
     if lines[-1] == "findings = Findings(":
         lines[-1] = "findings = Findings()"
     else:
@@ -58,20 +61,53 @@ def shell(comparison: Comparison, findings: Findings, reading: Reading | None = 
     pair = [] if _is_embedded(comparison) else ["--base", _spec(comparison.base), "--tuned", _spec(comparison.tuned)]
     read = as_read(comparison, reading)
 
-    def line(command: str, read: dict[str, Any], own: list[str], text: str = '"$text"') -> str:
+    def line(command: str, read: dict[str, Any], own: list[str], about: str = '--text "$text"') -> str:
         start = shlex.join(["attncompare", command, *pair])
-        return f"{start} --text {text} {shlex.join([*_flags(read), *own, '--out', 'out/'])}"
+        return f"{start} {about} {shlex.join([*_flags(read), *own, '--out', 'out/'])}"
 
     made = calls(comparison, findings)
     parts = ",".join(call.command for call in made.values() if call.by_report)
     lines = [line("report", read, ["--measure", parts or "nothing"])]
     for call in made.values():
-        if groups := call.options.get("groups"):
-            lines.append(f"printf %s {shlex.quote(json.dumps(groups, ensure_ascii=False))} > groups.json")
+        for name, content in _files(call).items():
+            lines.append(f"printf %s {shlex.quote(content)} > {name}")
         own = [word for key, value in call.options.items() for word in _option(call.function, key, value)]
         command = "compare" if call.function == "noise" else call.command
-        lines.append(line(command, call.read(read), own, '"$text"' if call.text is None else shlex.quote(call.text)))
+        if about := _source(call):
+            lines.append(line(command, call.read(read), own, about))
     return "\n".join([f"text={shlex.quote(comparison.text)}", *lines])
+
+
+def _about(call: Call) -> str:
+    """What a call is about, as Python."""
+    if call.texts:
+        return repr(list(call.texts))
+    if call.built_in:
+        return "[one.item for one in attncompare.probes.SENTENCES]"
+    if call.items:
+        return f"attncompare.probes.items_of({[written(item) for item in call.items]!r})"
+    return "text" if call.text is None else repr(call.text)
+
+
+def _source(call: Call) -> str:
+    """The same as words of a shell; empty where there is no command for it."""
+    if call.texts:
+        return "--file texts.csv"
+    if call.items:
+        return "--built-in" if call.built_in else ""
+    return '--text "$text"' if call.text is None else f"--text {shlex.quote(call.text)}"
+
+
+def _files(call: Call) -> dict[str, str]:
+    """Files that the command reads, by name."""
+    found = {}
+    if groups := call.options.get("groups"):
+        found["groups.json"] = json.dumps(groups, ensure_ascii=False)
+    if call.texts:
+        table = StringIO()
+        csv.writer(table, lineterminator="\n").writerows([[COLUMN], *([text] for text in call.texts)])
+        found["texts.csv"] = table.getvalue()
+    return found
 
 
 def python_value(name: str, value: Any) -> str:

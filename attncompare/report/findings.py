@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 from attncompare.analyses.ablation import Ablation
 from attncompare.analyses.attribution import Attribution
+from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.coreference_accuracy import CoreferenceMany
@@ -30,6 +31,7 @@ class Findings:
     coreference_many: CoreferenceMany | None = None
     bias: Bias | None = None
     """Of this text or another one."""
+    bias_many: BiasOfMany | None = None
     attribution: Attribution | None = None
     erasure: Erasure | None = None
     zeroing: Routes | None = None
@@ -65,7 +67,7 @@ class Findings:
             found = getattr(self, name)
             if found is not None and found.tokens != comparison.tokens:
                 raise _foreign(name, "pair and text")
-        for name in ("coreference", "bias"):
+        for name in ("coreference", "bias", "bias_many"):
             found = getattr(self, name)
             if found is not None and (found.source.base, found.source.tuned) != models:
                 raise _foreign(name, "pair")

@@ -28,6 +28,7 @@ UNMEASURED = {
     "coreference": "whom a pronoun looks at (attncompare.probes.coreference)",
     "coreference_many": "whom pronouns look at in many sentences (attncompare.probes.coreference_of_many)",
     "bias": "where heads look among groups of words (attncompare.probes.bias)",
+    "bias_many": "the same in many texts (attncompare.probes.bias_of_many)",
     "reach": "how far the heads look (attncompare.reach)",
     "attribution": "which tokens the answer rests on (attncompare.attribution)",
     "erasure": "which ranking of the words is faithful (attncompare.erasure)",

@@ -3,6 +3,7 @@
 from html import escape
 
 from attncompare import plots
+from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_record import Coreference
@@ -12,7 +13,7 @@ from attncompare.report import bias_numbers, coreference, numbers
 from attncompare.report.findings import Findings
 from attncompare.report.pictures import figure_html
 from attncompare.report.tables import folded
-from attncompare.report.words import asked_about, limited_html, notes_html, reading_html
+from attncompare.report.words import asked_about, limited_html, notes_html, probed_html, reading_html
 
 ABOUT = (
     "Classic questions to attention, asked of base and tuned alike. A probe describes what heads do on the texts it was "
@@ -31,6 +32,8 @@ def probes(text: str, findings: Findings) -> str:
         parts += _sentences(findings.coreference_many)
     if findings.bias is not None:
         parts += _groups(findings.bias, text)
+    if findings.bias_many is not None:
+        parts += _groups_of_many(findings.bias_many)
     if findings.reach is not None:
         parts += _distance(findings.reach)
     return f"{reading_html(ABOUT)}{parts}" if parts else ""
@@ -76,15 +79,19 @@ def _groups(found: Bias, text: str) -> str:
         "both models asked again with the gender of the words swapped. (Vig et al. 2020, Investigating gender bias in "
         "language models using causal mediation analysis)"
     )
-    readout = () if found.readout is None else (asked_about(found.readout),)
-    notes = notes_html((*readout, *found.notes))
+    asked = () if found.readout is None else (asked_about(found.readout),)
     picture = figure_html(plots.bias(found), plots.bias_alt(found))
     table = folded("Numbers: groups, heads and swapped words", bias_numbers.bias(found))
-    asked = _asked_of(found.source.text, text)
-    return (
-        f"<h3>Groups of words, and a swap of gender</h3>{asked}{limited_html(found.answers)}{reading_html(about)}{notes}"
-        f"{picture}{table}"
-    )
+    said = f"{_asked_of(found.source.text, text)}{probed_html(found.answers, (*asked, *found.notes))}"
+    return f"<h3>Groups of words, and a swap of gender</h3>{said}{reading_html(about)}{picture}{table}"
+
+
+def _groups_of_many(found: BiasOfMany) -> str:
+    asked = () if found.readout is None else (asked_about(found.readout),)
+    picture = figure_html(plots.bias_many(found), plots.bias_many_alt(found))
+    table = folded("Numbers: groups, heads and texts", bias_numbers.bias_of_many(found))
+    said = probed_html(found.answers, (*asked, *found.notes))
+    return f"<h3>Groups of words in {len(found.texts)} texts</h3>{said}{picture}{table}"
 
 
 def _distance(found: Reach) -> str:

@@ -30,7 +30,7 @@ ABOUT = f"""<div class="tab-intro part"><h3>In many texts</h3>
 <p class="reading">One text is an anecdote. The groups and the answer above, asked of {FEWEST} to {MOST_TEXTS} texts: means
 over texts with 95% intervals, read as differences from {ENOUGH} texts on. How far the answer to the female versions is from
 that to the male ones is a mean too. The intervals are over these texts, and say nothing of others. A file is read in place
-of the box: one text a line, or CSV or TSV with a column “{COLUMN}” (up to 100 kB).</p></div>
+of the box: one text a line, or CSV or TSV with a column “{COLUMN}” (up to 1 MB).</p></div>
 """
 
 

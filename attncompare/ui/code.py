@@ -14,11 +14,10 @@ import gradio as gr
 from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.comparison import Comparison
-from attncompare.analyses.coreference_accuracy import CoreferenceMany
 from attncompare.analyses.coreference_record import Coreference
 from attncompare.analyses.coreference_written import written
 from attncompare.analyses.mentions import numbered
-from attncompare.analyses.winograd import SENTENCES
+from attncompare.analyses.winograd import SENTENCES, is_built_in
 from attncompare.analyses.word_groups import DEFAULT
 from attncompare.models.reading import Reading
 from attncompare.models.readout import Readout
@@ -81,7 +80,7 @@ def options(analysis: str, answer: Answer, head: str, records: Mapping[str, Any]
     if analysis == "bias":
         return _grouped(record)
     if analysis == "coreference_of_many":
-        return {} if _built_in(record) else {"items": [written(item) for item in record.items]}
+        return {} if is_built_in(record.items) else {"items": [written(item) for item in record.items]}
     if analysis == "patterns":
         changed = record.thresholds.changed()
         return {"thresholds": changed} if changed else {}
@@ -95,7 +94,7 @@ def asked(analysis: str, answer: Answer, records: Mapping[str, Any]) -> Question
     if analysis == "bias_of_many":
         return about_each(answer.question)
     if analysis == "coreference_of_many":
-        built_in = record is None or _built_in(record)
+        built_in = record is None or is_built_in(record.items)
         return replace(answer.question, reading=Reading() if built_in else within(answer.question.reading))
     if analysis not in ("coreference", "bias"):
         return answer.question
@@ -128,12 +127,6 @@ def _grouped(record: Bias | BiasOfMany | None) -> dict[str, Any]:
     usual = record.groups == DEFAULT
     groups = {} if usual else {"groups": {name: list(words) for name, words in record.groups.items()}}
     return groups | (_answered(record.readout) if record.readout and record.sought else {})
-
-
-def _built_in(record: CoreferenceMany) -> bool:
-    """Whether these are the sentences that come with the package."""
-    known = [sentence.item for sentence in SENTENCES]
-    return all(item in known for item in record.items)
 
 
 def _wanted(readout: Readout, comparison: Comparison) -> dict[str, Any]:

@@ -35,7 +35,7 @@ tells whether a head follows the word or the place where it stands.
 
 ABOUT_MANY = f"""<div class="tab-intro part"><h3>In many sentences</h3>
 <p class="reading">How often does attention fall on the right candidate? Files of WinoBias, Winogender and GAP are read as
-they are published (up to 100 kB and {MOST_SENTENCES:,} sentences here; the command line has no limit). A head that was
+they are published (up to 1 MB and {MOST_SENTENCES:,} sentences here; the command line has no limit). A head that was
 chosen among many is scored on sentences that it was not chosen on.</p></div>
 """
 

@@ -74,7 +74,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "share": False,
         "quiet": True,
-        "max_file_size": "100kb",  # lists of sentences are shorter
+        "max_file_size": "1mb",  # lists of sentences
         "state_session_capacity": 500,  # each keeps its last answer, 2 MB at 512 tokens
         "run_history": False,
         "enable_monitoring": False,

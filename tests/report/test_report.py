@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import attncompare
 from attncompare import Comparison, Pair, probes
+from attncompare.analyses.asking import Source
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.cli import main
 from attncompare.errors import BadInput
@@ -23,6 +25,8 @@ from attncompare.report.tables import number
 
 TEXT = "The trophy does not fit in the brown suitcase because it is too big."
 RESUME = "She is a nurse and he is her doctor."
+OWN = {"people's": ["she"], "work": ["nurse"]}
+QUOTED = 'He said "no"\nto her, twice.'
 IT_TWICE = "If it rains, $HOME is the cat's, and it sleeps."
 HOSTILE = "A </script><img src=x onerror=alert(1)> </style> {{x}} ${x} \u202eabc\u202c --> film"
 VOID = {"meta", "link", "img", "br"}
@@ -107,6 +111,7 @@ def probed(pair: Pair) -> dict[str, Any]:
         "coreference": probes.coreference(pair, TEXT, "it", ["trophy", "suitcase"], correct="trophy"),
         "coreference_many": probes.coreference_of_many(pair, items),
         "bias": probes.bias(pair, RESUME),
+        "bias_many": probes.bias_of_many(pair, [RESUME, "He cooks."]),
     }
 
 
@@ -121,8 +126,8 @@ def test_it_is_one_whole_page_of_its_own(page: str) -> None:
     assert [attrs["lang"] for attrs in read.all("html")] == ["en"]
     assert {"header", "nav", "main", "footer"} <= {tag for tag, _ in read.tags}
     # grid, layers, movers, three heads, rollout, reach, three of attribution, erasure, value zeroing, two of swapping,
-    # ablation, noise, two of patterns, a pronoun, pronouns of many sentences, groups of words
-    assert len(read.all("img")) == 22
+    # ablation, noise, two of patterns, a pronoun, pronouns of many sentences, groups of words in one text and in many
+    assert len(read.all("img")) == 23
 
 
 def test_it_says_everything_that_was_found(page: str, compared: Comparison, found: Findings) -> None:
@@ -139,7 +144,7 @@ def test_it_says_everything_that_was_found(page: str, compared: Comparison, foun
         found.reach,
     ):
         for sentence in answer.answers:
-            assert " ".join(sentence.split()) in text
+            assert " ".join(sentence.removeprefix("To try next ").split())[1:] in text
     assert beside.verdict.split(". ")[1] in text
     for metric in METRICS.values():
         assert metric.reading in text
@@ -195,7 +200,7 @@ def test_findings_of_another_text_are_refused(embedded_pair: Pair, compared: Com
             report(compared, Findings(**{name: stray}))
 
 
-@pytest.mark.parametrize("name", ["patterns", "coreference", "coreference_many", "bias"])
+@pytest.mark.parametrize("name", ["patterns", "coreference", "coreference_many", "bias", "bias_many"])
 def test_probes_of_another_pair_are_refused(compared: Comparison, found: Findings, name: str) -> None:
     stray = replace(compared, tuned=replace(compared.tuned, id="another"))
     with pytest.raises(BadInput, match="another question"):
@@ -227,31 +232,80 @@ def test_its_lines_make_the_same_again(embedded_pair: Pair, monkeypatch, tmp_pat
             embedded_pair, text, thresholds=probes.Thresholds(diagonal=0.4, broad=0.8), level="word"
         ),
         coreference=probes.coreference(embedded_pair, IT_TWICE, "it@2", ["$HOME", "cat's"], level="word"),
-        bias=probes.bias(embedded_pair, RESUME, groups={"people's": ["she"], "work": ["nurse"]}, answer="positive"),
+        coreference_many=probes.coreference_of_many(embedded_pair, [one.item for one in SENTENCES]),
+        bias_many=probes.bias_of_many(
+            embedded_pair, [RESUME, 'He said "no"\nto her, twice.'], groups=OWN, answer="positive"
+        ),
     )
     page = report(result, wanted, reading=reading)
     monkeypatch.chdir(tmp_path)
     exec(compile(code.python(result, wanted, reading), "script", "exec"), {})
     written = (tmp_path / "report.html").read_text("utf-8")
     assert without_lines(written) == without_lines(page)
-    first, *lines = code.shell(result, wanted, reading).splitlines()
-    assert shlex.split(first) == [f"text={text}"]
-    commands = [[text if word == "$text" else word for word in shlex.split(line)] for line in lines]
-    names = ["report", "patterns", "coreference", "groups", "bias", "reach", "patching"]
-    assert ["groups" if command[0] == "printf" else command[1] for command in commands] == names
+    first, *commands = statements(code.shell(result, wanted, reading))
+    assert first == [f"text={text}"]
+    commands = [[text if word == "$text" else word for word in words] for words in commands]
+    names = [
+        "report",
+        "patterns",
+        "coreference",
+        "coreference",
+        "groups.json",
+        "texts.csv",
+        "bias",
+        "reach",
+        "patching",
+    ]
+    assert [command[-1] if command[0] == "printf" else command[1] for command in commands] == names
     for command in commands:
         if command[0] == "printf":
             (tmp_path / command[-1]).write_text(command[2], "utf-8")
             continue
         monkeypatch.setattr(sys, "argv", command)
         assert run() == 0
-    for name in ("patching", "patterns", "coreference", "bias"):
-        made = json.loads((tmp_path / "out" / f"{name}.json").read_text("utf-8"))
+    files = {"coreference_many": "coreference-many", "bias_many": "bias"}
+    for name in ("patching", "patterns", "coreference", *files):
+        made = json.loads((tmp_path / "out" / f"{files.get(name, name)}.json").read_text("utf-8"))
         assert made == json.loads(json.dumps(getattr(wanted, name).to_dict()))
     unmeasured = len(UNMEASURED) - len(
         {"reach", "patching"}
     )  # the others were asked in a way that report has no words for
     assert judged((tmp_path / "out" / "report.html").read_text("utf-8")).text.count("(attncompare.") == unmeasured
+
+
+def test_lines_of_other_probes(embedded_pair: Pair, compared: Comparison, found: Findings) -> None:
+    """Of sentences that are not ours there is no command; one text's groups and answer are said as they were asked."""
+    mine = probes.items_of([{"text": TEXT, "pronoun": "it", "candidates": ["trophy", "suitcase"], "correct": "trophy"}])
+    own = Findings(
+        coreference_many=probes.coreference_of_many(embedded_pair, mine),
+        bias=replace(found.bias, groups={name: tuple(words) for name, words in OWN.items()}),
+    )
+    assert "coreference" not in code.shell(compared, own)
+    made: dict[str, Any] = {}
+    script = code.python(compared, own).replace("findings = Findings(", "found = dict(").rpartition("\n")[0]
+    exec(compile(script, "script", "exec"), made)
+    assert made["found"]["coreference_many"].items == mine
+    assert made["found"]["bias"].groups == own.bias.groups
+    assert "--groups groups.json" in code.shell(compared, own)
+    assert "--measure bias" in code.shell(
+        compared, Findings(bias=replace(found.bias, source=compared_source(compared)))
+    )
+
+
+def compared_source(compared: Comparison) -> Source:
+    return Source(compared.base, compared.tuned, compared.text, compared.reading)
+
+
+def statements(script: str) -> list[list[str]]:
+    """The words of each command of a shell; a quoted word may go over several lines."""
+    found, open_ = [], ""
+    for line in script.splitlines(keepends=True):
+        open_ += line
+        with suppress(ValueError):
+            found.append(shlex.split(open_))
+            open_ = ""
+    assert open_ == ""
+    return found
 
 
 def run() -> int:
