@@ -54,26 +54,26 @@ def calls(comparison: Comparison, findings: Findings) -> dict[str, Call]:
         others = noise.replicates.ids[1:] if noise.replicates else ()
         drawn = {"draws": len(noise.draws), "seed": noise.seed} if len(noise.draws) else {}
         found["noise"] = Call("noise", {**drawn, **({"replicates": others} if others else {})})
-    found |= _probes(comparison, findings)
+    found |= probe_calls(comparison.text, findings)
     if (one := findings.attribution) is not None:
-        found["attribution"] = Call("attribution", {"method": one.method, **_answer(one.readout)})
+        found["attribution"] = Call("attribution", {"method": one.method, **answered(one.readout)})
     if (two := findings.erasure) is not None:
         draws = {"draws": len(two.random_only["tuned"]), "seed": two.seed}
-        found["erasure"] = Call("erasure", {"erasing": two.erasing, **draws, **_answer(two.readout)})
+        found["erasure"] = Call("erasure", {"erasing": two.erasing, **draws, **answered(two.readout)})
     if findings.zeroing is not None:
         found["zeroing"] = Call("value_zeroing")
     if (three := findings.patching) is not None:
-        found["patching"] = Call("patching", {"what": three.what, **_answer(three.readout)})
+        found["patching"] = Call("patching", {"what": three.what, **answered(three.readout)})
     if (four := findings.ablation) is not None:
-        found["ablation"] = Call("ablation", {"how": four.how, **_answer(four.readout)})
+        found["ablation"] = Call("ablation", {"how": four.how, **answered(four.readout)})
     return found
 
 
-def _probes(comparison: Comparison, findings: Findings) -> dict[str, Call]:
-    """The calls of probes, some of which have a text of their own: what belongs to the compared one is left out of it."""
+def probe_calls(compared: str, findings: Findings) -> dict[str, Call]:
+    """The calls of probes; with a text other than the compared one what belongs to that is left out of the reading."""
 
     def other(asked: str) -> tuple[str | None, frozenset[str]]:
-        return (None, frozenset()) if asked == comparison.text else (asked, frozenset({"text_pair", "target"}))
+        return (None, frozenset()) if asked == compared else (asked, frozenset({"text_pair", "target"}))
 
     found: dict[str, Call] = {}
     if (patterns := findings.patterns) is not None:
@@ -113,9 +113,10 @@ def _probes(comparison: Comparison, findings: Findings) -> dict[str, Call]:
 def _grouped(found: Bias | BiasOfMany) -> dict[str, Any]:
     """The groups that are not the usual ones, and the answer where one was named."""
     own = {} if found.groups == DEFAULT else {"groups": {name: list(words) for name, words in found.groups.items()}}
-    return own | (_answer(found.readout) if found.readout and found.sought else {})
+    return own | (answered(found.readout) if found.readout and found.sought else {})
 
 
-def _answer(readout: Readout) -> dict[str, Any]:
+def answered(readout: Readout) -> dict[str, Any]:
+    """The answer that was asked about, and what it is held against."""
     against = {} if readout.against is None else {"against": readout.against}
     return {"answer": readout.answer, **against}

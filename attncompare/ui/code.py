@@ -5,28 +5,15 @@ Gradio finds a request by its annotation, so this module must not postpone their
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from html import escape
 from typing import Any
 
 import gradio as gr
 
-from attncompare.analyses.bias_many_record import BiasOfMany
-from attncompare.analyses.bias_record import Bias
-from attncompare.analyses.comparison import Comparison
-from attncompare.analyses.coreference_record import Coreference
-from attncompare.analyses.coreference_written import written
-from attncompare.analyses.mentions import numbered
-from attncompare.analyses.winograd import SENTENCES, is_built_in
-from attncompare.analyses.word_groups import DEFAULT
-from attncompare.models.reading import Reading
-from attncompare.models.readout import Readout
-from attncompare.ui.bias_asking import EXAMPLES, about_each
+from attncompare.ui.calls import RECORDS, call_of
 from attncompare.ui.failures import shown_errors
 from attncompare.ui.files import script
-from attncompare.ui.link import head_of
-from attncompare.ui.probing import within
-from attncompare.ui.questions import Answer, Question
+from attncompare.ui.questions import Answer
 from attncompare.ui.snippets import ANALYSES, Call, client, curl, javascript, python
 from attncompare.ui.states import States
 from attncompare.ui.theme import OPENED, PRIVATE, UNSEEN
@@ -62,85 +49,6 @@ def address(headers: Mapping[str, str], base_url: str) -> str:
     return base_url if scheme not in ("http", "https") else f"{scheme}:{base_url.partition(':')[2]}"
 
 
-def options(analysis: str, answer: Answer, head: str, records: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page asked of an analysis beyond its defaults; ``records`` are what it found, by analysis, or None."""
-    if analysis == "head":
-        layer, number = head_of(head) or answer.first
-        return {"layer": layer, "head": number}
-    record = records.get(analysis)
-    if analysis == "coreference":
-        return _meant(record)
-    if analysis == "bias_of_many":
-        return {"texts": list(record.texts if record else EXAMPLES), **_grouped(record)}
-    if record is None:
-        return {}
-    if analysis == "noise":
-        others = list(record.replicates.ids[1:]) if record.replicates else []
-        return {"draws": len(record.draws)} | ({"replicates": others} if others else {})
-    if analysis == "bias":
-        return _grouped(record)
-    if analysis == "coreference_of_many":
-        return {} if is_built_in(record.items) else {"items": [written(item) for item in record.items]}
-    if analysis == "patterns":
-        changed = record.thresholds.changed()
-        return {"thresholds": changed} if changed else {}
-    how = {"attribution": "method", "erasure": "erasing", "patching": "what", "ablation": "how"}[analysis]
-    return {how: getattr(record, how)} | _wanted(record.readout, answer.comparison)
-
-
-def asked(analysis: str, answer: Answer, records: Mapping[str, Any]) -> Question:
-    """The question that an analysis was asked: of some probes about another text, or read in another way."""
-    record = records.get(analysis)
-    if analysis == "bias_of_many":
-        return about_each(answer.question)
-    if analysis == "coreference_of_many":
-        built_in = record is None or is_built_in(record.items)
-        return replace(answer.question, reading=Reading() if built_in else within(answer.question.reading))
-    if analysis not in ("coreference", "bias"):
-        return answer.question
-    text = record.source.text if record is not None else answer.question.text
-    if analysis == "coreference" and record is None:
-        text = SENTENCES[0].text
-    other = text != answer.question.text
-    gone = {"generate", "level"} if analysis == "bias" else set()
-    gone |= {"text_pair", "target"} if other else set()
-    kept = {name: value for name, value in answer.question.reading.items() if name not in gone}
-    return replace(answer.question, text=text, reading=Reading(**kept))  # type: ignore[typeddict-item]
-
-
-def _meant(record: Coreference | None) -> dict[str, Any]:
-    """The pronoun and its candidates; those of the first built-in sentence where none was looked at."""
-    if record is None:
-        return {"pronoun": SENTENCES[0].pronoun, "candidates": list(SENTENCES[0].candidates)}
-
-    text = record.source.text
-    return {
-        "pronoun": numbered(text, record.pronoun.text, record.pronoun.start),
-        "candidates": [numbered(text, one.text, one.start) for one in record.candidates],
-    }
-
-
-def _grouped(record: Bias | BiasOfMany | None) -> dict[str, Any]:
-    """The groups that are not the usual ones, and the answer where one was asked for."""
-    if record is None:
-        return {}
-    usual = record.groups == DEFAULT
-    groups = {} if usual else {"groups": {name: list(words) for name, words in record.groups.items()}}
-    return groups | (_answered(record.readout) if record.readout and record.sought else {})
-
-
-def _wanted(readout: Readout, comparison: Comparison) -> dict[str, Any]:
-    """The answer that was asked about; nothing where it is what would be asked without."""
-    likeliest = [answer for answer, _ in comparison.outputs.tuned[:2]]
-    if [readout.answer, readout.against] in (likeliest, [*likeliest[:1], None]):
-        return {}
-    return _answered(readout)
-
-
-def _answered(readout: Readout) -> dict[str, Any]:
-    return {"answer": readout.answer} | ({"against": readout.against} if readout.against is not None else {})
-
-
 def codes(call: Call, where: str) -> str:
     """Each piece of code with its name and a button that copies it, as HTML."""
     pieces = (
@@ -167,24 +75,7 @@ def show(
         records = dict(zip(RECORDS, found, strict=True))
         chosen = analysis if analysis in ANALYSES else "compare"
         where = address(request.headers, str(request.request.base_url)) if request else ""
-        return chosen, codes(
-            Call(asked(chosen, answer, records), chosen, options(chosen, answer, head, records)), where
-        )
-
-
-RECORDS = {
-    "patterns": "patterns",
-    "coreference": "coreference",
-    "coreference_of_many": "coreference_many",
-    "bias": "bias",
-    "bias_of_many": "bias_many",
-    "noise": "noise",
-    "attribution": "attribution",
-    "erasure": "erasure",
-    "patching": "patching",
-    "ablation": "ablation",
-}
-"""Of analyses that run on demand the states of the page that hold what they found."""
+        return chosen, codes(call_of(chosen, answer, head, records), where)
 
 
 def code_tab(states: States) -> None:

@@ -22,7 +22,8 @@ from attncompare import Pair, probes
 from attncompare.analyses.winograd import SENTENCES
 from attncompare.models.generation import Generation
 from attncompare.ui.bias_asking import EXAMPLES
-from attncompare.ui.code import RECORDS, address, asked, codes, options, show
+from attncompare.ui.calls import RECORDS, call_of
+from attncompare.ui.code import address, codes, show
 from attncompare.ui.questions import Answer, question
 from attncompare.ui.snippets import ANALYSES, ASKED, LONGEST_ARGUMENT, Call, client, curl, javascript, python
 from tests.ui.conftest import NEGATION, Served
@@ -75,7 +76,7 @@ def payload_of(code: str) -> tuple[str, dict[str, Any]]:
 def test_python_runs_as_it_stands(
     analysis: str, answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = Call(asked(analysis, answer, NOTHING), analysis, options(analysis, answer, "L2.H5", NOTHING))
+    call = call_of(analysis, answer, "L2.H5", NOTHING)
     if analysis == "bias":  # the example has none of the usual words
         call = Call(call.asked, analysis, {"groups": {"judging": ["good", "dull"]}})
     names, printed = run(python(call), tmp_path, monkeypatch)
@@ -104,7 +105,7 @@ def test_python_names_functions_and_pictures_that_exist(analysis: str) -> None:
 def test_the_client_runs_as_it_stands(
     analysis: str, answer: Answer, page: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = Call(answer.question, analysis, options(analysis, answer, "", NOTHING))
+    call = Call(answer.question, analysis, call_of(analysis, answer, "", NOTHING).options)
     names, _ = run(client(call, page.url), tmp_path, monkeypatch)
     assert all(Path(picture).suffix == ".png" for picture in names["pictures"])
     found = names["numbers"]
@@ -157,12 +158,14 @@ def test_reading_reaches_every_language() -> None:
 def test_options_are_what_the_page_asked(answer: Answer, embedded_pair: Pair) -> None:
     swapped = attncompare.patching(embedded_pair, NEGATION, what="output", answer="positive")
     records = {**NOTHING, "patching": swapped}
-    assert options("patching", answer, "", records) == {"what": "output", "answer": "positive"}
-    assert options("patching", answer, "", NOTHING) == {}
+    assert call_of("patching", answer, "", records).options == {"what": "output", "answer": "positive"}
+    assert call_of("patching", answer, "", NOTHING).options == {}
     plain = attncompare.patching(embedded_pair, NEGATION)
-    assert options("patching", answer, "", {**NOTHING, "patching": plain}) == {"what": "pattern"}
-    assert options("head", answer, "L1.H11", NOTHING) == {"layer": 1, "head": 11}
-    assert options("head", answer, "nonsense", NOTHING) == dict(zip(("layer", "head"), answer.first, strict=True))
+    assert call_of("patching", answer, "", {**NOTHING, "patching": plain}).options == {"what": "pattern"}
+    assert call_of("head", answer, "L1.H11", NOTHING).options == {"layer": 1, "head": 11}
+    assert call_of("head", answer, "nonsense", NOTHING).options == dict(
+        zip(("layer", "head"), answer.first, strict=True)
+    )
 
 
 def test_other_trainings_are_pairs_in_python() -> None:
@@ -199,7 +202,7 @@ def test_a_probe_of_another_text_is_written_down_as_it_was_asked(answer: Answer,
     text = "We found that it rained when it was too large for the box, so the vase was sold."
     found = probes.coreference(embedded_pair, text, "it@2", ["vase", "box"])
     records = NOTHING | {"coreference": found}
-    call = Call(asked("coreference", answer, records), "coreference", options("coreference", answer, "", records))
+    call = call_of("coreference", answer, "", records)
     assert call.payload == {
         "base": "", "tuned": "", "text": text, "pronoun": "it@2", "candidates": ["vase", "box"],
     }  # fmt: skip
@@ -211,12 +214,12 @@ def test_thresholds_and_groups_that_are_not_the_usual_ones_are_written_down(
     answer: Answer, embedded_pair: Pair
 ) -> None:
     found = probes.patterns(embedded_pair, NEGATION, thresholds=probes.Thresholds(diagonal=0.3))
-    how = options("patterns", answer, "", NOTHING | {"patterns": found})
+    how = call_of("patterns", answer, "", NOTHING | {"patterns": found}).options
     assert how == {"thresholds": {"diagonal": 0.3}}
     assert "thresholds=attncompare.probes.Thresholds(diagonal=0.3)" in python(Call(answer.question, "patterns", how))
     groups = {"judging": ("good", "dull")}
     judged = probes.bias(embedded_pair, NEGATION, groups=groups)
-    assert options("bias", answer, "", NOTHING | {"bias": judged}) == {"groups": {"judging": ["good", "dull"]}}
+    assert call_of("bias", answer, "", NOTHING | {"bias": judged}).options == {"groups": {"judging": ["good", "dull"]}}
 
 
 def test_a_probe_of_many_texts_is_written_down_as_it_was_asked(
@@ -226,7 +229,7 @@ def test_a_probe_of_many_texts_is_written_down_as_it_was_asked(
     found = probes.bias_of_many(embedded_pair, texts, groups=groups, answer="negative")
     records = NOTHING | {"bias_of_many": found}
     chatty = replace(answer, question=question("", "", NEGATION, READING))
-    call = Call(asked("bias_of_many", chatty, records), "bias_of_many", options("bias_of_many", chatty, "", records))
+    call = call_of("bias_of_many", chatty, "", records)
     lists = {"female": ["she"], "male": ["he"]}
     assert call.payload == {
         "base": "", "tuned": "", "texts": texts, "groups": lists, "answer": "negative", "reading": {"chat": True},
@@ -244,7 +247,9 @@ def test_a_probe_of_many_texts_is_written_down_as_it_was_asked(
 
 def test_an_answer_that_nobody_named_is_left_to_the_models(answer: Answer, embedded_pair: Pair) -> None:
     found = probes.bias_of_many(embedded_pair, ["She led.", "He left."])
-    assert options("bias_of_many", answer, "", NOTHING | {"bias_of_many": found}) == {"texts": ["She led.", "He left."]}
+    assert call_of("bias_of_many", answer, "", NOTHING | {"bias_of_many": found}).options == {
+        "texts": ["She led.", "He left."]
+    }
 
 
 def test_sentences_of_files_are_written_down_as_items(
@@ -258,13 +263,12 @@ def test_sentences_of_files_are_written_down_as_items(
     assert len(read.items) == 2
     found = probes.coreference_of_many(embedded_pair, read)
     records = NOTHING | {"coreference_of_many": found}
-    how = options("coreference_of_many", answer, "", records)
-    call = Call(asked("coreference_of_many", answer, records), "coreference_of_many", how)
+    call = call_of("coreference_of_many", answer, "", records)
     assert probes.items_of(json.loads(json.dumps(call.payload["items"]))) == read.items
     names, _ = run(python(call), tmp_path, monkeypatch)
     assert names["found"].to_dict() == found.to_dict()
     usual = probes.coreference_of_many(embedded_pair, [sentence.item for sentence in SENTENCES[:2]])
-    assert options("coreference_of_many", answer, "", NOTHING | {"coreference_of_many": usual}) == {}
+    assert call_of("coreference_of_many", answer, "", NOTHING | {"coreference_of_many": usual}).options == {}
 
 
 def test_what_is_too_long_for_an_argument_goes_to_curl_as_a_document(tmp_path: Path) -> None:
