@@ -5,8 +5,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from attncompare.attention import unheard
 from attncompare.ui.gallery import pairs
 from attncompare.ui.link import LONGEST_TEXT
+from attncompare.ui.work import turn
 from tests.ui.conftest import NEGATION, Served
 from tests.ui.visiting import Visit
 
@@ -66,7 +68,15 @@ def test_the_verdict_stays_where_it_is_while_progress_comes_and_goes(browser: An
     visit.compare(NEGATION)
     visit.tab.wait_for_function(STILL)  # a busy browser is still laying out what came with the page
     visit.tab.evaluate(TOPS)
-    visit.compare(NEGATION.replace("film", "play"))  # as many lines: others move what is below them, and may
+    visit.tab.fill(
+        "#text textarea", NEGATION.replace("film", "play")
+    )  # as many lines: others move what is below, and may
+    before = visit.source("#movers")
+    with turn(unheard):  # somebody else's comparison; this says so, in more words than most steps have
+        visit.tab.click("#compare")
+        visit.tab.wait_for_function("document.querySelector('#status').innerText.includes('waiting for another')")
+    visit.changed("#movers", before)
+    visit.settle()
     tops = visit.tab.evaluate("[...window.tops]")
     assert len(tops) == 1, tops
     visit.tab.evaluate("document.querySelector('#status').remove()")
