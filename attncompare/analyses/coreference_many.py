@@ -136,3 +136,9 @@ def built_in(pair: Pair, progress: Progress | None = None) -> CoreferenceMany:
     """
     items = [sentence.item for sentence in SENTENCES]
     return _BUILT_IN.get(pair.key, lambda: coreference_of_many(pair, items, progress=progress))
+
+
+def is_built_in(found: CoreferenceMany) -> bool:
+    """Whether it was asked of the sentences of ours, all of them."""
+    known = [sentence.item for sentence in SENTENCES]
+    return len(found.items) + sum(found.left_out.values()) == len(known) and all(item in known for item in found.items)

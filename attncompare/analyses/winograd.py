@@ -5,7 +5,6 @@ name the same candidates in the same places and differ in what decides between t
 nearest or a favourite word is right on exactly one of the two. Both candidates stand before the pronoun, for causal models.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attncompare.analyses.coreference_items import Item
@@ -61,9 +60,3 @@ def twin_of(text: str) -> int | None:
     """The pair of sentences that this is one of; None for another text."""
     plain = text.strip()
     return next((sentence.twin for sentence in SENTENCES if sentence.text == plain), None)
-
-
-def is_built_in(items: Iterable[Item]) -> bool:
-    """Whether all of these are sentences of ours."""
-    known = [sentence.item for sentence in SENTENCES]
-    return all(item in known for item in items)

@@ -7,8 +7,8 @@ from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import Bias
 from attncompare.analyses.comparison import Comparison
 from attncompare.analyses.coreference_items import Item
+from attncompare.analyses.coreference_many import is_built_in
 from attncompare.analyses.mentions import numbered
-from attncompare.analyses.winograd import is_built_in
 from attncompare.analyses.word_groups import DEFAULT
 from attncompare.models.reading import Reading
 from attncompare.models.readout import Readout
@@ -27,6 +27,8 @@ class Call:
     """Where it is asked of many."""
     items: tuple[Item, ...] = ()
     """Sentences with a pronoun, where it is asked of many."""
+    built_in: bool = False
+    """Whether those are the ones that come with the package."""
     unread: frozenset[str] = frozenset()
     """What of the reading it was not asked with."""
     by_report: bool = True
@@ -36,11 +38,6 @@ class Call:
     def command(self) -> str:
         """The command line's name of it; one command asks about one text and about many."""
         return self.function.removeprefix("probes.").removesuffix("_of_many").replace("_", "-")
-
-    @property
-    def built_in(self) -> bool:
-        """Whether it is asked of the sentences that come with the package."""
-        return bool(self.items) and is_built_in(self.items)
 
     def read(self, read: dict[str, Any]) -> dict[str, Any]:
         """What of the reading it was asked with."""
@@ -89,11 +86,10 @@ def probe_calls(compared: str, findings: Findings) -> dict[str, Call]:
         unread |= {"generate", "attention"} if text else set()
         found["coreference"] = Call("probes.coreference", options, text, unread=unread, by_report=False)
     if (sentences := findings.coreference_many) is not None:
-        alone = frozenset(Reading.__annotations__)
-        if not is_built_in(sentences.items):
-            alone -= {"level", "chat"}
+        ours = is_built_in(sentences)
+        alone = frozenset(Reading.__annotations__) - (set() if ours else {"level", "chat"})
         found["coreference_many"] = Call(
-            "probes.coreference_of_many", items=sentences.items, unread=alone, by_report=False
+            "probes.coreference_of_many", items=sentences.items, built_in=ours, unread=alone, by_report=False
         )
     if (bias := findings.bias) is not None:
         text, unread = other(bias.source.text)

@@ -96,8 +96,9 @@ def compared(embedded_pair: Pair) -> Comparison:
 @pytest.fixture(scope="module")
 def found(embedded_pair: Pair) -> Findings:
     """Everything that can be measured."""
-    parts = ("reach", "attribution", "erasure", "patching", "ablation")
-    measured = {name: getattr(attncompare, name)(embedded_pair, TEXT) for name in parts}
+    measured = {name: getattr(attncompare, name)(embedded_pair, TEXT) for name in ("reach", "patching", "ablation")}
+    measured["attribution"] = attncompare.attribution(embedded_pair, TEXT, method="saliency")
+    measured["erasure"] = attncompare.erasure(embedded_pair, TEXT, draws=10)
     zeroing = attncompare.value_zeroing(embedded_pair, TEXT)
     noise = attncompare.noise(embedded_pair, TEXT, draws=19)
     return Findings(noise=noise, zeroing=zeroing, **measured, **probed(embedded_pair))
@@ -226,7 +227,9 @@ def test_its_lines_make_the_same_again(embedded_pair: Pair, monkeypatch, tmp_pat
     reading = {"level": "word"}
     result = attncompare.compare(embedded_pair, text, level="word")
     wanted = Findings(
-        patching=attncompare.patching(embedded_pair, text, what="output", answer="positive", level="word"),
+        attribution=attncompare.attribution(
+            embedded_pair, text, method="saliency", answer="positive", against="negative", level="word"
+        ),
         reach=attncompare.reach(embedded_pair, text, level="word"),
         patterns=probes.patterns(
             embedded_pair, text, thresholds=probes.Thresholds(diagonal=0.4, broad=0.8), level="word"
@@ -254,7 +257,7 @@ def test_its_lines_make_the_same_again(embedded_pair: Pair, monkeypatch, tmp_pat
         "texts.csv",
         "bias",
         "reach",
-        "patching",
+        "attribution",
     ]
     assert [command[-1] if command[0] == "printf" else command[1] for command in commands] == names
     for command in commands:
@@ -264,11 +267,11 @@ def test_its_lines_make_the_same_again(embedded_pair: Pair, monkeypatch, tmp_pat
         monkeypatch.setattr(sys, "argv", command)
         assert run() == 0
     files = {"coreference_many": "coreference-many", "bias_many": "bias"}
-    for name in ("patching", "patterns", "coreference", *files):
+    for name in ("attribution", "patterns", "coreference", *files):
         made = json.loads((tmp_path / "out" / f"{files.get(name, name)}.json").read_text("utf-8"))
         assert made == json.loads(json.dumps(getattr(wanted, name).to_dict()))
     unmeasured = len(UNMEASURED) - len(
-        {"reach", "patching"}
+        {"reach", "attribution"}
     )  # the others were asked in a way that report has no words for
     assert judged((tmp_path / "out" / "report.html").read_text("utf-8")).text.count("(attncompare.") == unmeasured
 

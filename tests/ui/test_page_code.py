@@ -267,8 +267,12 @@ def test_sentences_of_files_are_written_down_as_items(
     assert probes.items_of(json.loads(json.dumps(call.payload["items"]))) == read.items
     names, _ = run(python(call), tmp_path, monkeypatch)
     assert names["found"].to_dict() == found.to_dict()
-    usual = probes.coreference_of_many(embedded_pair, [sentence.item for sentence in SENTENCES[:2]])
+    usual = probes.coreference_of_many(embedded_pair, [sentence.item for sentence in SENTENCES])
     assert call_of("coreference_of_many", answer, "", NOTHING | {"coreference_of_many": usual}).options == {}
+    some = probes.coreference_of_many(embedded_pair, [sentence.item for sentence in SENTENCES[:2]])
+    assert (
+        len(call_of("coreference_of_many", answer, "", NOTHING | {"coreference_of_many": some}).options["items"]) == 2
+    )
 
 
 def test_what_is_too_long_for_an_argument_goes_to_curl_as_a_document(tmp_path: Path) -> None:

@@ -149,10 +149,9 @@ def test_there_is_no_report_before_there_is_an_answer() -> None:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, answer: Answer, noise: Noise, embedded_pair: Pair) -> Path:
     """A report with everything in it, as a file."""
-    parts = {
-        name: getattr(attncompare, name)(embedded_pair, NEGATION)
-        for name in ("reach", "attribution", "erasure", "patching", "ablation")
-    }
+    parts = {name: getattr(attncompare, name)(embedded_pair, NEGATION) for name in ("reach", "patching", "ablation")}
+    parts["attribution"] = attncompare.attribution(embedded_pair, NEGATION, method="saliency")
+    parts["erasure"] = attncompare.erasure(embedded_pair, NEGATION, draws=10)
     zeroing = attncompare.value_zeroing(embedded_pair, NEGATION)
     path = tmp_path_factory.mktemp("report") / FILE
     path.write_text(report(answer.comparison, Findings(noise=noise, zeroing=zeroing, **parts)), encoding="utf-8")
