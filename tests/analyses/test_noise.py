@@ -134,11 +134,13 @@ def test_another_text_costs_forward_passes_only(small: Pair, monkeypatch: pytest
 
 @pytest.fixture(scope="module")
 def simulated() -> dict[str, Any]:
+    """Hundreds of simulated tunings; last run on 2026-11-23."""
     out = subprocess.run([sys.executable, "-m", "tests.analyses.simulated"], capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(out.stdout)
     return found
 
 
+@pytest.mark.slow
 def test_a_further_random_change_is_seldom_called_real(simulated: dict[str, Any]) -> None:
     """At most 5 % of the simulated tunings that are themselves random changes, plus three standard errors."""
     rate = simulated["called_real"]
@@ -146,6 +148,7 @@ def test_a_further_random_change_is_seldom_called_real(simulated: dict[str, Any]
     assert rate > 0  # a test that never fires has no power
 
 
+@pytest.mark.slow
 def test_flipping_signs_over_texts_is_the_wrong_test(simulated: dict[str, Any]) -> None:
     """All texts share the one change: over 20 of them a random change looks real far more often than 5 % of the time,
     where the same draws as the unit of the test do not."""

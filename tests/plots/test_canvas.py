@@ -50,18 +50,12 @@ def drawn() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", PICTURES | CAUSES)
-def test_a_png_has_the_size_of_its_figure(name):
-    figure = (PICTURES | CAUSES)[name]()
-    data = plots.png(figure)
+def test_a_png_has_the_size_of_its_figure(name, drawn):
+    figure, data = (PICTURES | CAUSES)[name](), drawn[name]
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     expected = figure.get_size_inches() * figure.dpi
     assert Image.open(BytesIO(data)).size == tuple(round(length) for length in expected)
     assert len(data) < 400_000
-
-
-@pytest.mark.parametrize("name", PICTURES)
-def test_drawing_again_gives_the_same_bytes(name, drawn):
-    assert plots.png(PICTURES[name]()) == drawn[name]
 
 
 def test_a_users_settings_change_nothing(drawn):
@@ -77,7 +71,7 @@ def test_a_users_settings_change_nothing(drawn):
 
 
 def test_threads_draw_the_same_pictures(drawn):
-    names = [*PICTURES] * 3
+    names = [*PICTURES] * 2
     with ThreadPoolExecutor(6) as pool:
         together = list(pool.map(lambda name: plots.png(PICTURES[name]()), names))
     assert together == [drawn[name] for name in names]

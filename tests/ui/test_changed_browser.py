@@ -13,10 +13,10 @@ from tests.ui.conftest import Served
 from tests.ui.visiting import Visit
 
 
-@pytest.fixture(scope="module", params=[1280, 390])
-def compared(request: pytest.FixtureRequest, browser: Any, page: Served) -> Iterator[Visit]:
-    """A visit with the first example compared, on a desk and on a phone, shared by tests that leave it so."""
-    visitor = Visit(browser, page.url, width=request.param)
+@pytest.fixture(scope="module")
+def compared(browser: Any, page: Served) -> Iterator[Visit]:
+    """A visit with the first example compared, shared by tests that leave it so."""
+    visitor = Visit(browser, page.url)
     visitor.compare()
     yield visitor
     assert visitor.complaints == []
@@ -36,7 +36,9 @@ def marked(visit: Visit) -> list[str]:
     return list(visit.tab.eval_on_selector_all("#heads [aria-current]", "all => all.map(one => one.dataset.name)"))
 
 
-def test_a_click_on_a_cell_of_the_picture_opens_that_head(compared: Visit) -> None:
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_click_on_a_cell_of_the_picture_opens_that_head(compared: Visit, width: int) -> None:
+    compared.resize(width)
     place = grid(6, 12)
     image = compared.tab.locator("#heads img")
     image.scroll_into_view_if_needed()

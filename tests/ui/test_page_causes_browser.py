@@ -27,14 +27,6 @@ def said(visit: Visit, part: str, words: str) -> None:
     )
 
 
-def fits_a_phone(visit: Visit) -> None:
-    """Nothing scrolls sideways on a narrow screen."""
-    visit.tab.set_viewport_size({"width": 390, "height": 900})
-    visit.tab.wait_for_function("innerWidth === 390")
-    assert visit.overflow() <= 0
-    visit.tab.set_viewport_size({"width": 1280, "height": 900})
-
-
 def errors_cancelling_and_a_new_comparison(visit: Visit, tab: str) -> None:
     """What was found stays, and so does what was typed, until there is another comparison."""
     first = PARTS[tab][0]
@@ -96,7 +88,7 @@ def test_what_the_output_rests_on_is_found_when_asked(visit: Visit) -> None:
         with visit.tab.expect_download() as download:
             visit.tab.click(f"#take-{row} [data-kind={kind}]")
         assert download.value.suggested_filename == name
-    fits_a_phone(visit)
+    visit.fits()
     errors_cancelling_and_a_new_comparison(visit, "rests")
 
 
@@ -119,5 +111,5 @@ def test_whether_it_matters_is_tested_when_asked(visit: Visit) -> None:
     with visit.tab.expect_download() as download:
         visit.tab.click("#take-swapped-heads [data-kind=csv]")
     assert download.value.suggested_filename == "patching.csv"
-    fits_a_phone(visit)
+    visit.fits()
     errors_cancelling_and_a_new_comparison(visit, "matters")

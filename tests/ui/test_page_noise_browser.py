@@ -37,18 +37,10 @@ def test_a_yardstick_is_measured_when_asked(visit: Visit) -> None:
     visit.tab.get_by_role("option", name="Multiple of the floor").click()
     visit.tab.wait_for_selector('#heads img[alt*="Multiple of the floor"]')
     assert visit.complaints == []
+    a_new_comparison_clears_it(visit)
 
 
-def test_a_new_comparison_clears_the_yardstick(visit: Visit) -> None:
-    visit.compare()
-    visit.tab.click("#verdict [data-go-to=yardstick]")
-    visit.tab.fill("#draws input", "19")
-    visit.tab.click("#yardstick")
-    visit.tab.wait_for_selector("#noise img")
-    visit.tab.get_by_role("tab", name="What changed").click()
-    visit.tab.click("#metric input")
-    visit.tab.get_by_role("option", name="Family-wise p").click()
-    visit.tab.wait_for_selector('#heads img[alt*="Family-wise p"]')
+def a_new_comparison_clears_it(visit: Visit) -> None:
     assert "without a yardstick" in visit.compare("Another text has another yardstick.")
     assert visit.tab.input_value("#metric input").startswith("Divergence (bits)")
     assert "Divergence" in visit.tab.get_attribute("#heads img", "alt")

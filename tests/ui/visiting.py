@@ -17,12 +17,19 @@ class Visit:
     """A tab with the page open, and what it complained about and asked others for."""
 
     def __init__(
-        self, browser: Any, url: str, theme: str = "light", width: int = 1280, waits: str = "#compare"
+        self,
+        browser: Any,
+        url: str,
+        theme: str = "light",
+        width: int = 1280,
+        waits: str = "#compare",
+        script: str = "",
     ) -> None:
         self.url = url
         self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(60_000)
+        self.tab.add_init_script(script)
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
         self.tab.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
@@ -74,6 +81,17 @@ class Visit:
     def opened(self, name: str) -> None:
         """Wait until this head is open."""
         self.tab.wait_for_function("name => document.documentElement.dataset.head === name", arg=name)
+
+    def resize(self, width: int) -> None:
+        """Look at the page on a screen of another width."""
+        self.tab.set_viewport_size({"width": width, "height": 900})
+        self.tab.wait_for_function("width => innerWidth === width", arg=width)
+
+    def fits(self) -> None:
+        """Nothing scrolls sideways, on a phone as little as on a desk."""
+        for width in (390, 1280):
+            self.resize(width)
+            assert self.overflow() <= 0
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than its window."""
