@@ -10,8 +10,8 @@ from attncompare.analyses.bias import NO_ANSWER
 from attncompare.analyses.bias_many_record import BiasOfMany
 from attncompare.analyses.bias_record import SIDES
 from attncompare.analyses.bias_steps import Looking, by_word, flagged, group_shares, leakage, look
-from attncompare.analyses.bias_swap import counterpart
-from attncompare.analyses.counterfactuals import lean
+from attncompare.analyses.bias_swap import Counterpart, counterpart
+from attncompare.analyses.counterfactuals import lean, swapped
 from attncompare.analyses.looks import assumed, looks
 from attncompare.analyses.text_lists import require_many, which
 from attncompare.analyses.word_groups import DEFAULT, hits, require_groups
@@ -96,6 +96,8 @@ class _Probe:
         self._outputs: dict[str, list[float]] = {side: [] for side in SIDES}
         self._swapped: dict[str, list[float]] = {side: [] for side in SIDES}
         self._leans: list[int] = []
+        self._texts: set[str] = set()
+        self._twins = 0
 
     def add(self, text: str, tell: Progress) -> None:
         """The next text."""
@@ -103,13 +105,20 @@ class _Probe:
         here = self._look(question, tell)
         self._assumed = assumed(here.looks) or self._assumed
         self._groups(question, here, tell)
-        other, _ = counterpart(self._pair, question, self._how, tell)
+        other = self._counterpart(text, question, tell)
         readout = self._readout
         there = look(self._pair, other.question, readout, tell) if other and readout else None
         self._leans.append(lean(other.changes) if other else 0)
         for at, side in enumerate(SIDES):
             self._outputs[side].append(_value(readout, here, at))
             self._swapped[side].append(_value(readout, there, at))
+
+    def _counterpart(self, text: str, question: PairText, tell: Progress) -> Counterpart | None:
+        """The swapped text; None where nothing is swapped, and of the swap of an earlier text, whose swap says the same."""
+        twin = swapped(text).text != text and swapped(text).text in self._texts
+        self._texts.add(text)
+        self._twins += twin
+        return None if twin else counterpart(self._pair, question, self._how, tell)[0]
 
     def _look(self, question: PairText, tell: Progress) -> Looking:
         """Both models on a text; the first one says what all are asked."""
@@ -155,6 +164,8 @@ class _Probe:
             notes.append(
                 f"{missing} of {len(texts)} texts have no word of any group; they are left out of shares and leakage."
             )
+        if self._twins:
+            notes.append(f"Swaps of an earlier text: {self._twins} of {len(texts)}. A swap both ways counts once.")
         if self._readout is not None and self._answer is None:
             notes.append(
                 f"All texts are asked what the tuned model finds likeliest on the first: {self._readout.name}."

@@ -51,7 +51,7 @@ class BiasOfMany:
     outputs: dict[str, np.ndarray]
     """``[text]``: the readout; NaN without one."""
     swapped: dict[str, np.ndarray]
-    """``[text]``: the readout on the swapped text; NaN where nothing was swapped."""
+    """``[text]``: the readout on the swapped text; NaN where nothing was swapped, or by an earlier text the other way."""
     leans: tuple[int, ...]
     """Of each text how many more of its swapped words are female than male."""
     notes: tuple[str, ...]
