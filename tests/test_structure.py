@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import attncompare
-from attncompare.analyses.comparison import compare
+from attncompare.analyses.movers import movers
 from attncompare.metrics.divergence import jsd_bits
 from attncompare.models.passes import repeated
 
@@ -95,7 +95,7 @@ def test_the_embedded_pair_imports_neither_model_package() -> None:
     [
         lambda: jsd_bits(torch.zeros(2, 3), torch.zeros(2, 4)),
         lambda: repeated({}, "two", "cpu"),  # type: ignore[arg-type]
-        lambda: compare("a pair", "A text."),  # type: ignore[arg-type]
+        lambda: movers("numbers", (0,)),  # type: ignore[arg-type]
     ],
     ids=["metrics", "models", "analyses"],
 )

@@ -1,29 +1,10 @@
-// What belongs to the page as a whole: messages, the keyboard, links to pictures and heads, and the address, which holds what is on
+// What belongs to the page as a whole: the keyboard, links to pictures and heads, and the address, which holds what is on
 // the screen. The value of this component is the address of the latest answer: {parameters, head, left_out}.
 const OURS = ['base', 'tuned', 'text', 'text_pair', 'target', 'chat', 'generate', 'max_new_tokens', 'temperature', 'seed',
   'level', 'attention', 'head', 'tab']
 const FIRST_TAB = 'changed'
 const WAIT_MS = 3000
 const root = document.documentElement
-
-// gradio's client waits for the answer to an event on the stream of messages that is open, and opens one if none is. The
-// server ends a stream when all is answered; an event sent while that end is on its way would wait for ever, and so would
-// its button. So the client hears that an event was taken a little later than an end that is on its way.
-const END_MS = 50
-const ask = window.fetch
-let stream = null
-window.fetch = async (...asked) => {
-  const url = String(asked[0]?.url ?? asked[0])
-  if (url.includes('/queue/data?')) stream = asked[0].signal ?? asked[1]?.signal // the client aborts it at its end
-  const answer = await ask(...asked)
-  if (url.includes('/queue/join') && stream && !stream.aborted) {
-    await new Promise(heard => {
-      stream.addEventListener('abort', heard)
-      setTimeout(heard, END_MS)
-    })
-  }
-  return answer
-}
 
 // gradio's own text box knows Enter alone
 document.addEventListener('keydown', event => {

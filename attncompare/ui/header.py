@@ -177,7 +177,7 @@ def header(states: States, local: LocalRule, load: Callable[..., Any]) -> None:
 
     ``load`` is the event of a page that has just been opened.
     """
-    gr.HTML(TITLE, elem_id="title")
+    gr.HTML(TITLE, elem_id="title", js_on_load=script("messages"))
     asked = form()
     status = gr.HTML(note_html(READY), elem_id="status")
     offer = gr.Button("Shorten the text to what fits", visible=False, elem_id="shorten", size="md")

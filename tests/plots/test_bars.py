@@ -41,7 +41,7 @@ def test_layers_stand_where_the_grid_has_them(size):
 
 def test_numbers_of_thin_layers_never_touch():
     figure = plots.layers(comparison(80, 64))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert all(upper.y0 >= lower.y1 - 2 for upper, lower in zip(boxes, boxes[1:], strict=False))
 
@@ -95,7 +95,7 @@ def test_both_sides_share_one_scale():
 @pytest.mark.parametrize("texts", [tokens(15), tuple(token("W" * 40) for _ in range(15))])
 def test_labels_stay_inside_the_picture_and_off_the_names(texts):
     figure = plots.movers(comparison(texts=texts))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     labels = [text.get_window_extent() for text in figure.axes[0].texts]
     names = [text.get_window_extent() for text in figure.texts if text.get_text() == "L3.H9"]
     assert max(box.x1 for box in labels) < figure.bbox.x1 - 20
@@ -106,7 +106,7 @@ def test_labels_stay_inside_the_picture_and_off_the_names(texts):
 
 def test_names_and_bits_of_heads_with_few_keys_never_touch():
     figure = plots.movers(comparison())
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     named = [text for text in figure.texts if text.get_text().startswith("L") or text.get_text().endswith("bits")]
     boxes = [text.get_window_extent() for text in named]
     assert len(boxes) == 6
@@ -119,7 +119,7 @@ def test_names_and_bits_of_heads_with_few_keys_never_touch():
 )
 def test_a_head_with_changes_to_one_side_or_none_fits(mover):
     figure = plots.movers(comparison(movers=(mover,)))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     for text in (*figure.texts, *figure.axes[0].texts):
         box = text.get_window_extent()
         assert 0 <= box.x0
@@ -137,7 +137,7 @@ def test_limits_are_arguments():
 def _wide_and_narrow():
     for limits in (None, (-1.0, 1.0)):
         figure = plots.movers(comparison(), limits=limits)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         yield figure
 
 

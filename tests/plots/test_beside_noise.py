@@ -29,7 +29,7 @@ def written(figure):
 
 def apart(figure):
     """Asserts that no word overlaps another or leaves the card."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
     texts += [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts if text.get_text()]
@@ -142,8 +142,10 @@ def test_alt_text_counts_and_names_heads_beyond():
 # The columns of the floor.
 
 
-@pytest.mark.parametrize("metric", FLOORS)
-@pytest.mark.parametrize("size", [(6, 12), (2, 4), (16, 16), (32, 32), (1, 1)])
+@pytest.mark.parametrize(
+    ("size", "metric"),
+    [*(((6, 12), metric) for metric in FLOORS), *((size, FLOORS[0]) for size in [(2, 4), (16, 16), (32, 32), (1, 1)])],
+)
 def test_every_column_of_the_floor_is_drawn_with_its_unit(metric, size):
     figure = plots.heads(beside(*size), metric)
     apart(figure)
@@ -222,7 +224,7 @@ def test_a_floor_longer_than_its_bar_is_inside_the_axis_and_before_the_number():
     parts = ("sink_bits", "within_sink_bits", "content_bits")
     result = beside(columns={part: np.full((6, 12), 1e-4) for part in parts})
     figure = plots.layers(result)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     axes = figure.axes[0]
     floor = result.metric("floor_jsd_bits").mean(1)
     assert axes.get_xlim()[1] == pytest.approx(floor.max())

@@ -108,7 +108,7 @@ def test_every_kth_token_is_labelled_above_48(count, step):
 @pytest.mark.parametrize("causal", [False, True])
 def test_labels_neither_overlap_nor_leave_the_picture(count, causal):
     figure = plots.head(head_maps(count, causal=causal))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     frame = figure.bbox
     maps = list(maps_of(figure).values())
     down = [label.get_window_extent() for label in names_of(maps[0], "query")]
@@ -253,7 +253,7 @@ def test_bins_of_a_window_start_at_its_first_token():
 @pytest.mark.parametrize("causal", [False, True])
 def test_labels_of_rectangles_neither_overlap_nor_leave_the_picture(window, causal):
     figure = plots.head(head_maps(300, window=window, causal=causal))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     frame = figure.bbox
     maps = list(maps_of(figure).values())
     down = [label.get_window_extent() for label in names_of(maps[0], "query")]

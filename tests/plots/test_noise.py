@@ -99,7 +99,7 @@ def test_every_measured_head_is_a_dot_where_its_divergence_is_and_filled_where_i
 @pytest.mark.parametrize("name", RECORDS)
 def test_words_neither_overlap_nor_leave_the_picture(name):
     figure = plots.noise(RECORDS[name]())
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     texts = [text for text in figure.texts if text.get_text()]
     for axes in figure.axes:
         texts += [label for label in axes.get_xticklabels() if label.get_text()]
@@ -131,7 +131,7 @@ def test_bands_and_ticks_are_the_draws_of_the_heads_with_rows():
 
 def test_rows_stand_at_their_names():
     figure, at = plots.noise(noise()), places(noise())
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     dots = {float(y): float(x) for line in marks(figure, "rows") for x, y in zip(*line.get_data(), strict=True)}
     for (row, head), middle in at.rows:
         name = next(text for text in figure.texts if text.get_text() == f"L{row}.H{head}")
@@ -274,7 +274,7 @@ def test_filled_and_hollow_differ_without_hue():
 
 def test_the_key_names_what_is_drawn_and_no_more():
     def key(figure):
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         found = []
         for axes in figure.axes:
             mark = axes.get_window_extent()

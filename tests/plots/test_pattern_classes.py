@@ -71,7 +71,7 @@ def test_bands_of_the_flow_are_as_wide_as_they_have_heads() -> None:
     assert right / right[0] == pytest.approx(counts / counts[0])
 
 
-@pytest.mark.parametrize(("layers", "heads"), [(6, 12), (1, 1), (12, 12), (24, 16), (32, 32), (48, 25)])
+@pytest.mark.parametrize(("layers", "heads"), [(6, 12), (1, 1), (24, 16), (48, 25)])
 def test_nothing_is_cut_or_covered(layers: int, heads: int) -> None:
     found = classes(layers, heads)
     judge(plots.pattern_classes(found))

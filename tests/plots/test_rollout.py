@@ -77,7 +77,7 @@ def test_bars_of_a_long_text_are_merged_and_say_so():
 @pytest.mark.parametrize("causal", [False, True])
 def test_nothing_leaves_the_picture(count, causal, query):
     figure = plots.rollout(routes(count, causal=causal, lift=causal, query=query))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     frame = figure.bbox
     labels = [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
     labels += [text for axes in figure.axes for text in axes.texts]

@@ -98,7 +98,7 @@ def test_the_most_important_heads_of_each_verdict_have_names():
 
 def test_names_stand_at_their_heads():
     record, figure = patched(), usual()
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     x, y = record.jsd_bits, np.abs(record.heads["into_tuned"])
     for text in heads(figure).texts:
         if text.get_gid() != "name":

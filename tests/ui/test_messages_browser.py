@@ -11,7 +11,7 @@ let held = false, taken = () => {}
 window.fetch = async (...asked) => {
   const url = String(asked[0].url ?? asked[0])
   const answer = await real(...asked)
-  if (url.includes('/queue/join')) setTimeout(taken, 10)
+  if (url.includes('/queue/join')) setTimeout(taken, 300)
   if (!url.includes('/queue/data')) return answer
   const words = new TextDecoder()
   const late = new TransformStream({ async transform(chunk, out) {
