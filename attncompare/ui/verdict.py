@@ -20,9 +20,9 @@ EMPTY = """
 Both models read the text above; every attention head of the one is laid over the same head of the other. Press
 <b>Compare</b>: the pair that comes with this page needs no download.</p>
 <ol class="ways"><li><b>What changed</b> which heads moved, from which tokens to which</li><li><b>Where it flows</b>
-attention through all layers</li><li><b>How far it looks</b> near or far</li><li><b>What the output rests on</b> words
-the answer needs</li><li><b>Does it matter</b> heads swapped, the answer watched</li><li><b>Is it real</b> more than a random
-change, or not</li></ol>
+attention through all layers</li><li><b>Probes</b> patterns, pronouns, words of a group, distance</li><li><b>What the output
+rests on</b> words the answer needs</li><li><b>Does it matter</b> heads swapped, the answer watched</li><li><b>Is it
+real</b> more than a random change, or not</li><li><b>Several texts</b> which heads move on all of them</li></ol>
 <p class="aside">The embedded pair: a small English encoder, and the same encoder tuned to tell good film reviews from bad
 ones. Any two checkpoints of the hub can stand in their place.</p></section>
 """

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import gradio as gr
 import pytest
 from gradio.helpers import special_args
 
+from attncompare.ui.app import build
 from attncompare.ui.failures import NO_ANSWER
+from attncompare.ui.verdict import EMPTY
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,3 +97,9 @@ def fetched(url: str) -> str:
         except urllib.error.URLError:
             time.sleep(0.1)
     raise AssertionError(f"nobody answers at {url}")
+
+
+def test_the_empty_page_names_tabs_that_there_are() -> None:
+    tabs = {block.label for block in build().blocks.values() if isinstance(block, gr.Tab)}
+    named = {" ".join(name.split()) for name in re.findall(r"<li><b>(.*?)</b>", EMPTY, re.DOTALL)}
+    assert named == tabs - {"Use from code"}

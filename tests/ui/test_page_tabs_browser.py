@@ -54,6 +54,7 @@ def test_several_texts_are_compared_and_stay_for_the_same_pair(visit: Visit) -> 
         visit.tab.wait_for_function("document.querySelector('#compare-several-status').innerText.includes('waiting')")
         visit.tab.click("#no-compare-several")
         visit.tab.wait_for_function("document.querySelector('#compare-several-status').innerText.includes('Cancelled')")
+    visit.idle()
     visit.tab.fill("#several-texts textarea", f"{PRAISE}\nA dull film.")
     visit.tab.click("#compare-several")
     visit.tab.wait_for_selector(f"#several img[alt*='{PRAISE}']")
